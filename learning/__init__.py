@@ -1,0 +1,1 @@
+"""From stored turns to a better adapter: data set, training, evaluation, promotion."""

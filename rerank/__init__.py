@@ -1,0 +1,1 @@
+"""Candidates, judges, reward, live ranking and safety. Knows nothing of databases or pages."""

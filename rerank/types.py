@@ -1,0 +1,74 @@
+"""The values that every package shares: candidates, judgements, risk tiers and categories.
+
+They carry no behaviour beyond refusing numbers that cannot be stored or compared; scoring lives with the judges.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+
+
+class Perspective(StrEnum):
+    """Who looks at a candidate."""
+
+    RESONATION = "resonation"
+    EXPRESSION = "expression"
+    RECEPTION = "reception"
+    BYSTANDER = "bystander"
+
+
+class Tier(StrEnum):
+    """How urgently a human should look."""
+
+    NONE = "none"
+    CONCERN = "concern"
+    CRISIS = "crisis"
+
+
+class Category(StrEnum):
+    """What the risk is about."""
+
+    NONE = "none"
+    SUICIDE = "suicide"
+    SELF_HARM = "self_harm"
+    HARM_TO_OTHERS = "harm_to_others"
+    ABUSE = "abuse"
+    MEDICAL = "medical"
+    EATING = "eating"
+    PSYCHOSIS = "psychosis"
+    THIRD_PARTY = "third_party"
+    MINOR = "minor"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One perspective's score of one candidate. A score of None means that judging failed; it is never 0."""
+
+    perspective: Perspective
+    score: float | None
+    rationale: str | None
+    judge: str
+    latency_ms: float
+
+    def __post_init__(self) -> None:
+        if not isfinite(self.latency_ms) or (self.score is not None and not isfinite(self.score)):
+            raise ValueError("a judgement's numbers must be finite; a failed judgement has the score None")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One sampled answer: an inner analysis, the response, and what was found out about them."""
+
+    index: int
+    analysis: str
+    response: str
+    tokens: int
+    format_ok: bool
+    safety: str | None
+    """Which safety check stopped it; None when it passed."""
+    reward: float | None
+    judgements: tuple[Judgement, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.reward is not None and not isfinite(self.reward):
+            raise ValueError("a reward must be finite; a candidate without one has the reward None")

@@ -1,0 +1,141 @@
+"""The connection to the database: SQLite in WAL mode or PostgreSQL, transactions, and errors that people can read.
+
+SQLite's own waiting for the write lock sleeps up to 100 ms between tries and serves no queue, so writers stand in
+line at a lock file instead (measured in docs/decisions/0002-storage.md). `BEGIN IMMEDIATE` takes SQLite's lock
+before the first read, since a transaction that began as a reader can fail with "database is locked" at its first
+write, whatever the time-out.
+"""
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
+
+from storage.errors import BadInput, Conflict, NotReady, Unavailable
+
+_BUSY_MS = 60_000
+_PRAGMAS = (
+    f"busy_timeout={_BUSY_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",  # an acknowledged message survives a power cut, not only a crash
+    "foreign_keys=ON",
+    "secure_delete=ON",  # erased text is overwritten in the file, not only unlinked
+)
+
+
+def parse_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        url = None
+    backend = url.get_backend_name() if url else None
+    if url is None or backend not in {"sqlite", "postgresql"}:
+        raise NotReady("The database must be sqlite:///path/to/file.db or postgresql://user:password@host/name.")
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if not url.database or url.database == ":memory:":
+        raise NotReady("An SQLite database in memory would lose everything: name a file, sqlite:///path/to/file.db.")
+    return url.set(drivername="sqlite")
+
+
+def sqlite_file(url: URL) -> Path | None:
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def make_engine(url: URL) -> Engine:
+    # hide_parameters: an error's text would otherwise quote what people wrote.
+    if (file := sqlite_file(url)) is None:
+        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    else:
+        engine = create_engine(url, hide_parameters=True)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.touch(mode=0o600)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
+    connection.isolation_level = None  # the driver begins nothing by itself; _begin_sqlite does
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+class Transactions:
+    """Reads that see one moment, writes that happen whole or not at all. None is ever open across a model call."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self._file = sqlite_file(url)
+        # SQLite's readers see one moment anyway.
+        snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self._file is None else {}
+        self._reading = self.engine.execution_options(**snapshot)
+        self._writing = self.engine.execution_options(writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with readable_errors(), self._reading.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with readable_errors(), self._turn_to_write(), self._writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def outside_transactions(self) -> Iterator[Connection]:
+        """For what a database refuses inside one: VACUUM, checkpoints, pragmas about foreign keys."""
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with readable_errors(), autocommit.connect() as connection:
+            yield connection
+
+    def forget(self) -> None:
+        """Leave nothing of erased text in SQLite's log; PostgreSQL frees it at its next vacuum."""
+        if self._file is None:
+            return
+        with self._turn_to_write(), self.outside_transactions() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _turn_to_write(self) -> Iterator[None]:
+        """Queue for SQLite's single writer. The kernel frees the place of a process that dies."""
+        if self._file is None:
+            yield
+            return
+        handle = os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def readable_errors() -> Generator[None]:
+    """Turn the driver's errors into ours, without their text: it may quote a row."""
+    try:
+        yield
+    except IntegrityError:
+        raise Conflict("This clashes with what is already stored. Nothing was written; load it again.") from None
+    except DataError:
+        raise BadInput("The database cannot hold this value. Nothing was written.") from None
+    except DBAPIError as error:
+        reason = type(error.orig).__name__
+        raise Unavailable(
+            f"The database did not answer ({reason}). What was stored before is kept. Try again."
+        ) from None

@@ -1,0 +1,113 @@
+"""Everything that Attune keeps about a person, as JSON (complete, exact) and as Markdown (to read).
+
+Left out: the password's hash, which protects them, and operators' notes, which are about the operators' work too.
+"""
+
+import html
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from storage.conversations import Conversations
+from storage.database import Database, Reader
+from storage.feedback import FeedbackGiven
+from storage.models import ConversationRow, FlagRow
+from storage.people import People
+from storage.turns import Turns
+from storage.values import Flag, Speaker
+
+_flag = Reader(FlagRow, Flag)
+_ALL = 10**9
+
+
+class Exporting:
+    """Gives people what is theirs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def person(self, user: str) -> dict[str, Any]:
+        """All of it, as values that JSON can hold."""
+        profile = asdict(People(self._database).get(user))
+        del profile["password_hash"]
+        return {
+            key: _plain(value)
+            for key, value in {
+                "exported": self._database.now(),
+                "person": profile,
+                "consents": [asdict(consent) for consent in People(self._database).consents(user)],
+                "conversations": self._conversations(user),
+                "feedback": [asdict(feedback) for feedback in FeedbackGiven(self._database).of(user)],
+                "flags": self._flags(user),
+            }.items()
+        }
+
+    def _conversations(self, user: str) -> list[dict[str, Any]]:
+        conversations, turns = Conversations(self._database), Turns(self._database)
+        found = []
+        for conversation in conversations.newest(user, limit=_ALL):
+            opened = conversations.open(user, conversation.id)
+            found.append(
+                asdict(opened.conversation)
+                | {"messages": [asdict(message) for message in opened.messages]}
+                | {"turns": [asdict(turns.get(user, turn.id)) for turn in opened.turns]}
+            )
+        return found
+
+    def _flags(self, user: str) -> list[dict[str, Any]]:
+        query = select(*_flag.columns).join(ConversationRow, ConversationRow.id == FlagRow.conversation_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(ConversationRow.user_id == user).order_by(FlagRow.created))
+            return [asdict(_flag(self._database, row)) for row in rows]
+
+
+def as_json(exported: dict[str, Any]) -> str:
+    return json.dumps(exported, ensure_ascii=False, indent=2)
+
+
+def as_markdown(exported: dict[str, Any]) -> str:
+    """The conversations to read; nothing in them can become markup."""
+    person = exported["person"]
+    lines = [f"# {_inline(person['handle'] or 'Your conversations')}", "", f"Exported {exported['exported']}.", ""]
+    for conversation in exported["conversations"]:
+        lines += [
+            f"## {_inline(conversation['title'] or 'Conversation')}",
+            "",
+            f"Started {conversation['created']}.",
+            "",
+        ]
+        for label in ("persona", "scenario"):
+            if conversation[label]:
+                lines += [f"{label.capitalize()}:", "", *_quote(conversation[label]), ""]
+        for message in conversation["messages"]:
+            speaker = "You" if message["role"] == Speaker.USER else "Attune"
+            lines += [f"**{speaker}**, {message['created']}", "", *_quote(message["text"] or ""), ""]
+    if comments := [given for given in exported["feedback"] if given["text"]]:
+        lines += ["## What you said about replies", ""]
+        for given in comments:
+            lines += [f"{given['created']}", "", *_quote(given["text"]), ""]
+    return "\n".join(lines)
+
+
+def _quote(text: str) -> list[str]:
+    # Four spaces: a code block inside a quotation, in which Markdown and HTML mean nothing.
+    return [f">     {line}" for line in text.splitlines() or [""]]
+
+
+def _inline(text: str) -> str:
+    line = " ".join(html.escape(text, quote=False).split())
+    return "".join(f"\\{character}" if character in "\\`*_[]#!|" else character for character in line)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    match value:
+        case dict():
+            return {key: _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case datetime():
+            return value.isoformat()
+    return value
