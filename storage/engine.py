@@ -108,6 +108,13 @@ class Transactions:
         with self._turn_to_write(), self.outside_transactions() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def settle(self) -> None:
+        """After many writes: let the database tidy up and look at its own figures, as it does by itself in time."""
+        statements = ("PRAGMA wal_checkpoint(TRUNCATE)", "ANALYZE") if self._file else ("VACUUM ANALYZE", "CHECKPOINT")
+        with self.outside_transactions() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
     def close(self) -> None:
         self.engine.dispose()
 

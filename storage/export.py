@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from storage.audit import Audit
 from storage.conversations import Conversations
 from storage.database import Database, Reader
 from storage.feedback import FeedbackGiven
@@ -29,9 +30,10 @@ class Exporting:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def person(self, user: str) -> dict[str, Any]:
-        """All of it, as values that JSON can hold."""
+    def person(self, user: str, *, actor: str | None = None) -> dict[str, Any]:
+        """All of it, as values that JSON can hold. It is noted who asked."""
         profile = asdict(People(self._database).get(user))
+        Audit(self._database).record(actor or user, "user.export", user)
         del profile["password_hash"]
         return {
             key: _plain(value)

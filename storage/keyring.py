@@ -9,7 +9,7 @@ what they wrote.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, tuple_, update
 
 from storage.crypto import HOW_TO_MAKE_A_KEY, PLAIN, Keys
 from storage.database import Database, place
@@ -46,18 +46,21 @@ def adopt(database: Database) -> None:
         _begin_using(connection, database)
 
 
-def rekey(database: Database, progress: Callable[[int], None] = lambda _done: None) -> int:
-    """Rewrite all that is not under the writing key; safe to stop and start again. Gives how many values it rewrote."""
+def rekey(database: Database, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
+    """Rewrite all that is not under the writing key; safe to stop and start again. Gives how many rows it rewrote."""
     with database.write(checked=False) as connection:
         check(connection, database.keys)
         _begin_using(connection, database)
         others = and_(DataKeyRow.id != database.keys.writing, DataKeyRow.retired_at.is_(None))
         connection.execute(update(DataKeyRow).where(others).values(retired_at=database.clock.now()))
+    with database.read() as connection:
+        stale = [select(func.count()).select_from(table).where(_stale(database, table)) for table in sealed_tables()]
+        total = sum(connection.scalar(query) or 0 for query in stale)
     rewritten = 0
     for table in sealed_tables():
         for count in _rewrite(database, table):
             rewritten += count
-            progress(rewritten)
+            progress(rewritten, total)
     with database.write() as connection:
         emptied = and_(DataKeyRow.id != database.keys.writing, DataKeyRow.emptied_at.is_(None))
         connection.execute(update(DataKeyRow).where(emptied).values(emptied_at=database.clock.now()))
@@ -86,12 +89,10 @@ def _rewrite(database: Database, table: Table) -> Iterator[int]:
     """Rewrite one table in batches, each its own transaction, in the order of its key."""
     key = list(table.primary_key.columns)
     columns = sealed_columns(table)
-    prefix = database.keys.prefix
-    stale = or_(*(func.substr(table.c[name], 1, len(prefix)) != prefix for name in columns))
     after: tuple[Any, ...] | None = None
     while True:
         with database.write() as connection:
-            query = select(table).where(stale).order_by(*key).limit(_BATCH).with_for_update()
+            query = select(table).where(_stale(database, table)).order_by(*key).limit(_BATCH).with_for_update()
             rows = connection.execute(query.where(tuple_(*key) > after) if after else query).mappings().all()
             for row in rows:
                 where = [column == row[column.name] for column in key]
@@ -104,6 +105,11 @@ def _rewrite(database: Database, table: Table) -> Iterator[int]:
             return
         after = tuple(rows[-1][column.name] for column in key)
         yield len(rows)
+
+
+def _stale(database: Database, table: Table) -> ColumnElement[bool]:
+    prefix = database.keys.prefix
+    return or_(*(func.substr(table.c[name], 1, len(prefix)) != prefix for name in sealed_columns(table)))
 
 
 def _reseal(keys: Keys, stored: bytes | None, at: str) -> bytes | None:

@@ -65,7 +65,7 @@ def connect(url: str, *, create: bool = False) -> Transactions:
     return Transactions(parsed)
 
 
-def rekey(url: str, keys: Sequence[str], progress: Callable[[int], None], clock: Clock | None = None) -> int:
+def rekey(url: str, keys: Sequence[str], progress: Callable[[int, int], None], clock: Clock | None = None) -> int:
     """Move a database to the first of these keys; the others, and plain text, are read only on the way."""
     database = Database(connect(url), Keys(keys, reads_plain=True), clock or SystemClock())
     try:

@@ -1,0 +1,67 @@
+"""`attune db`: the tables, the keys, and what is kept for how long."""
+
+from contextlib import closing
+from datetime import timedelta
+
+import click
+
+from app.commands import as_json, loaded, opened_store, progress, tell, yes
+from storage import migrate
+from storage.store import connect
+from storage.store import rekey as rekey_database
+
+
+@click.group()
+def command() -> None:
+    """Make, migrate, prune and re-encrypt the database."""
+
+
+@command.command()
+@click.option("--to", "revision", default="head", show_default=True, help="A revision, like 0002.")
+def upgrade(revision: str) -> None:
+    """Make the database, or bring its tables to this version. What is in it stays."""
+    with closing(connect(loaded().database, create=True)) as transactions:
+        migrate.upgrade(transactions.engine, revision)
+        click.echo(f"The database is at revision {migrate.current(transactions.engine)}.")
+
+
+@command.command()
+@click.argument("revision")
+@yes
+def downgrade(revision: str, yes: bool) -> None:  # noqa: FBT001
+    """Bring the tables back to an earlier REVISION, like 0001 or base.
+
+    What only later tables hold is lost. Make a backup first.
+    """
+    with closing(connect(loaded().database)) as transactions:
+        if not yes:
+            click.confirm(f"Go back to {revision}? What only later tables hold is lost.", abort=True, err=True)
+        migrate.downgrade(transactions.engine, revision)
+        click.echo(f"The database is at revision {migrate.current(transactions.engine) or 'base (empty)'}.")
+
+
+@command.command()
+@as_json
+def rekey(json_wanted: bool) -> None:  # noqa: FBT001
+    """Re-encrypt everything under the first key of ATTUNE_DATA_KEY.
+
+    To rotate: set ATTUNE_DATA_KEY=NEW,OLD, restart Attune, run this, then remove OLD. To begin encrypting: stop
+    Attune, set ATTUNE_DATA_KEY=NEW, run this, start Attune. Safe to stop and run again.
+    """
+    settings = loaded()
+    if not settings.keys:
+        raise click.ClickException("ATTUNE_DATA_KEY is not set: there is no key to encrypt with.")
+    with progress("Re-encrypting") as show:
+        count = rekey_database(settings.database, settings.keys, show)
+    tell(json_wanted, {"rewritten": count}, f"{count} rows rewritten. Older keys can go from ATTUNE_DATA_KEY now.")
+
+
+@command.command()
+@as_json
+def prune(json_wanted: bool) -> None:  # noqa: FBT001
+    """Erase conversations unused for ATTUNE_RETENTION_DAYS, and temporary ones after ATTUNE_TEMPORARY_HOURS."""
+    settings = loaded()
+    keep = None if settings.retention_days is None else timedelta(days=settings.retention_days)
+    with opened_store() as store:
+        erased = store.erase.prune(keep, timedelta(hours=settings.temporary_hours))
+    tell(json_wanted, erased, f"Erased {erased.conversations} conversations, {erased.messages} messages.")

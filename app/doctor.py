@@ -1,0 +1,108 @@
+"""Looks at an installation from outside, changes nothing, and says for every fault what to do.
+
+The model servers, the policy, the judge and the scheduler get their checks here when they are built.
+"""
+
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app import settings as settings_module
+from app.settings import Settings, SettingsError
+from storage import keyring, migrate
+from storage.audit import Audit
+from storage.clock import SystemClock
+from storage.crypto import Keys
+from storage.database import Database
+from storage.engine import Transactions, parse_url, sqlite_file
+from storage.errors import StorageError
+from storage.store import connect
+
+_LITTLE_SPACE = 500 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    detail: str
+    advice: str = ""
+
+
+def examine(env_file: Path = settings_module.ENV_FILE) -> list[Check]:
+    python = Check("python", "ok", f"{platform.python_version()} on {platform.system()}")
+    try:
+        settings = settings_module.load(env_file)
+    except SettingsError as error:
+        return [python, *(Check("settings", "failed", problem) for problem in error.problems)]
+    found = (
+        f"read from {env_file.absolute()} and the environment" if env_file.is_file() else "read from the environment"
+    )
+    return [python, Check("settings", "ok", found), *_storage(settings)]
+
+
+def _storage(settings: Settings) -> Iterator[Check]:
+    yield from _space(settings)
+    try:
+        transactions = connect(settings.database)
+    except StorageError as error:
+        yield Check("database", "failed", str(error))
+        return
+    with closing(transactions):
+        try:
+            yield _reached(transactions)
+            migrate.require_newest(transactions)
+            yield Check("tables", "ok", f"at revision {migrate.newest()}")
+            database = Database(transactions, Keys(settings.keys), SystemClock())
+            yield _encryption(database)
+            yield _audit(database)
+        except StorageError as error:
+            yield Check("database", "failed", str(error))
+
+
+def _space(settings: Settings) -> Iterator[Check]:
+    if (file := sqlite_file(parse_url(settings.database))) is None:
+        return
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 2**30:.1f} GiB free at {folder}"
+    if free < _LITTLE_SPACE:
+        yield Check("disk", "warning", detail, "Free some space: a full disk stops Attune from keeping messages.")
+    else:
+        yield Check("disk", "ok", detail)
+
+
+def _reached(transactions: Transactions) -> Check:
+    migrate.current(transactions.engine)
+    file = sqlite_file(transactions.url)
+    if file is not None:
+        return Check("database", "ok", f"SQLite at {file.absolute()}, {file.stat().st_size / 2**20:.1f} MiB")
+    return Check("database", "ok", f"PostgreSQL at {transactions.url.render_as_string(hide_password=True)}")
+
+
+def _encryption(database: Database) -> Check:
+    with database.read() as connection:
+        keyring.check(connection, database.keys)
+    if database.keys.writing != "plain":
+        return Check("encryption", "ok", f"on, key {database.keys.writing}")
+    advice = (
+        "Set ATTUNE_DATA_KEY and run `attune db rekey`. Make a key with `openssl rand -base64 32`; keep a copy of it."
+    )
+    return Check(
+        "encryption", "warning", "off: words are stored readable for everybody who can read the database", advice
+    )
+
+
+def _audit(database: Database) -> Check:
+    verdict = Audit(database).verify()
+    if verdict.problems:
+        return Check(
+            "audit", "failed", "; ".join(verdict.problems), "See `attune audit verify`; compare with a backup."
+        )
+    return Check("audit", "ok", f"{verdict.entries} entries, the chain is whole")
