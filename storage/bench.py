@@ -144,7 +144,14 @@ def _add_turn(connection: Connection, subject: _Subject, conversation: str, numb
     connection.execute(insert(MessageRow), messages)
     turn = database.new_id(Kind.TURN)
     ends = {"state": TurnState.ANSWERED, "chosen": 0, "finished": now, "reply_id": messages[1]["id"]}
-    start = {"id": turn, "message_id": messages[0]["id"], "versions": {}, "timings": {}, "created": now}
+    start = {
+        "conversation_id": conversation,
+        "id": turn,
+        "message_id": messages[0]["id"],
+        "versions": {},
+        "timings": {},
+        "created": now,
+    }
     connection.execute(insert(TurnRow).values(start | ends))
     insert_candidates(connection, database, turn, _candidates(subject.rng))
 

@@ -141,11 +141,11 @@ def read_conversation(connection: Connection, database: Database, where: ColumnE
     conversation = read_one(connection, database, where)
     inside = MessageRow.conversation_id == conversation.id
     messages: Select[*tuple[object, ...]] = select(*_message.columns).where(inside).order_by(MessageRow.seq)
-    turns = select(*_turn.columns).join(MessageRow, MessageRow.id == TurnRow.message_id).where(inside)
+    turns = select(*_turn.columns).where(TurnRow.conversation_id == conversation.id).order_by(TurnRow.id)
     return OpenConversation(
         conversation,
         tuple(_message(database, row) for row in connection.execute(messages)),
-        tuple(_turn(database, row) for row in connection.execute(turns.order_by(MessageRow.seq, TurnRow.id))),
+        tuple(_turn(database, row) for row in connection.execute(turns)),
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from storage.clock import Clock
@@ -26,6 +26,11 @@ T = TypeVar("T")
 def place(column: str, *key: object) -> str:
     """Where a sealed text stands: a value moved to any other place no longer opens."""
     return "/".join([column, *map(str, key)])
+
+
+def place_key(table: Table) -> list[str]:
+    """The columns whose values name a row's place: its id where it has one."""
+    return ["id"] if "id" in table.columns else [column.name for column in table.primary_key.columns]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Erasing:
         messages = connection.scalar(
             select(func.count()).select_from(MessageRow).where(MessageRow.conversation_id.in_(conversations))
         )
-        turns = TurnRow.message_id.in_(select(MessageRow.id).where(MessageRow.conversation_id.in_(conversations)))
+        turns = TurnRow.conversation_id.in_(conversations)
         now = self._database.now()
         abandoned = {"state": TurnState.ABANDONED, "finished": now}
         connection.execute(update(TurnRow).where(turns, TurnRow.state == TurnState.PENDING).values(abandoned))
@@ -109,5 +109,4 @@ def _below(table: Table, conversations: Select[str]) -> ColumnElement[bool]:
         return table.c.conversation_id.in_(conversations)
     if "flag_id" in table.c:
         return table.c.flag_id.in_(select(FlagRow.id).where(FlagRow.conversation_id.in_(conversations)))
-    turns = select(TurnRow.id).join(MessageRow, MessageRow.id == TurnRow.message_id)
-    return table.c.turn_id.in_(turns.where(MessageRow.conversation_id.in_(conversations)))
+    return table.c.turn_id.in_(select(TurnRow.id).where(TurnRow.conversation_id.in_(conversations)))

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, tuple_, update
 
 from storage.crypto import HOW_TO_MAKE_A_KEY, PLAIN, Keys
-from storage.database import Database, place
+from storage.database import Database, place, place_key
 from storage.errors import WrongKey
 from storage.models import DataKeyRow, Row, Sealed
 
@@ -96,7 +96,7 @@ def _rewrite(database: Database, table: Table) -> Iterator[int]:
             rows = connection.execute(query.where(tuple_(*key) > after) if after else query).mappings().all()
             for row in rows:
                 where = [column == row[column.name] for column in key]
-                at = [str(row[column.name]) for column in key]
+                at = [row[name] for name in place_key(table)]
                 fresh = {
                     name: _reseal(database.keys, row[name], place(f"{table.name}.{name}", *at)) for name in columns
                 }

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from storage.database import Database
 from storage.ids import Kind, known, missing
-from storage.models import ConversationRow, MessageRow, TurnRow, UserRow
+from storage.models import ConversationRow, TurnRow, UserRow
 
 
 def lock_person(connection: Connection, user: str) -> None:
@@ -28,7 +28,6 @@ def lock_conversation(
         raise missing(Kind.CONVERSATION)
     if turn is None:
         return
-    inside = (TurnRow.id == known(Kind.TURN, turn), MessageRow.conversation_id == conversation)
-    query = select(TurnRow.id).join(MessageRow, MessageRow.id == TurnRow.message_id).where(*inside)
-    if connection.scalar(query) is None:
+    inside = (TurnRow.id == known(Kind.TURN, turn), TurnRow.conversation_id == conversation)
+    if connection.scalar(select(TurnRow.id).where(*inside)) is None:
         raise missing(Kind.TURN)

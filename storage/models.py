@@ -119,22 +119,27 @@ class ConversationRow(Row):
 
 
 class MessageRow(Row):
+    """Keyed by its place: SQLite keeps a conversation's messages side by side, so that opening it reads few pages."""
+
     __tablename__ = "message"
-    id: Mapped[str] = mapped_column(primary_key=True)
-    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"))
-    seq: Mapped[int]
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(unique=True)
     role: Mapped[str]
     text: Mapped[bytes | None]
     created: Mapped[datetime]
     client_id: Mapped[str | None] = _label(64)
-    __table_args__ = (UniqueConstraint("conversation_id", "seq"), UniqueConstraint("conversation_id", "client_id"))
+    __table_args__ = (UniqueConstraint("conversation_id", "client_id"), {"sqlite_with_rowid": False})
 
 
 class TurnRow(Row):
+    """Side by side with the others of its conversation, like its messages."""
+
     __tablename__ = "turn"
-    id: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True, unique=True)
     message_id: Mapped[str] = mapped_column(ForeignKey("message.id"), index=True)
-    reply_id: Mapped[str | None] = mapped_column(ForeignKey("message.id"), index=True)
+    reply_id: Mapped[str | None] = mapped_column(ForeignKey("message.id"))
     state: Mapped[str]
     degraded: Mapped[str | None] = _label(200)
     chosen: Mapped[int | None]
@@ -149,6 +154,7 @@ class TurnRow(Row):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
+        {"sqlite_with_rowid": False},
     )
 
 

@@ -40,7 +40,7 @@ class Turns:
             lock_conversation(connection, self._database, conversation, user=user)
             if (earlier := self._submitted(connection, conversation, client_id)) is None:
                 message = self._add_message(connection, conversation, Speaker.USER, text, client_id)
-                return self._open(connection, message)
+                return self._open(connection, conversation, message)
             message, stored = earlier
             if stored != text:
                 raise Conflict("This client id already stands for another message. Send the message with a new one.")
@@ -52,7 +52,7 @@ class Turns:
         with self._database.write() as connection:
             found = self._find(connection, turn, user)
             lock_conversation(connection, self._database, found.conversation_id, user=user)
-            return self._open(connection, found.message_id)
+            return self._open(connection, found.conversation_id, found.message_id)
 
     def get(self, user: str, turn: str) -> Turn:
         """A turn with its candidates and their judgements."""
@@ -155,7 +155,7 @@ class Turns:
         )
         return message
 
-    def _open(self, connection: Connection, message: str) -> Turn:
+    def _open(self, connection: Connection, conversation: str, message: str) -> Turn:
         turn = Turn(
             id=self._database.new_id(Kind.TURN),
             message_id=message,
@@ -170,7 +170,13 @@ class Turns:
         )
         connection.execute(
             insert(TurnRow).values(
-                id=turn.id, message_id=message, state=turn.state, versions={}, timings={}, created=turn.created
+                conversation_id=conversation,
+                id=turn.id,
+                message_id=message,
+                state=turn.state,
+                versions={},
+                timings={},
+                created=turn.created,
             )
         )
         return turn
@@ -178,9 +184,8 @@ class Turns:
     def _find(self, connection: Connection, turn: str, user: str | None = None) -> ResultRow[Any]:
         """The turn's columns and its conversation's id; with a person, only if it is theirs."""
         query = (
-            select(*_turn.columns, MessageRow.conversation_id)
-            .join(MessageRow, MessageRow.id == TurnRow.message_id)
-            .join(ConversationRow, ConversationRow.id == MessageRow.conversation_id)
+            select(*_turn.columns, TurnRow.conversation_id)
+            .join(ConversationRow, ConversationRow.id == TurnRow.conversation_id)
             .where(TurnRow.id == known(Kind.TURN, turn), ConversationRow.deleted_at.is_(None))
         )
         if user is not None:

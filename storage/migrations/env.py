@@ -6,6 +6,8 @@ checked before the commit.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
@@ -33,29 +35,37 @@ def _differs(
 
 def _migrate(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
-        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-        connection.rollback()  # the pragma does nothing inside the transaction that follows
-    context.configure(
-        connection=connection,
-        target_metadata=Row.metadata,
-        render_as_batch=sqlite,
-        render_item=_spell,
-        compare_type=_differs,
-        transactional_ddl=True,
-    )
     with connection.begin():
         if not sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('attune migrations'))"))
-        with context.begin_transaction():
-            context.run_migrations()
+        # Inside the transaction: Alembic would begin and commit one of its own otherwise.
+        context.configure(
+            connection=connection,
+            target_metadata=Row.metadata,
+            render_as_batch=sqlite,
+            render_item=_spell,
+            compare_type=_differs,
+            transactional_ddl=True,
+        )
+        context.run_migrations()
         if sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise RuntimeError("a migration left rows that point nowhere")
-    if sqlite:
-        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-        connection.rollback()
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Below SQLAlchemy, which would begin a transaction first: inside one this pragma does nothing.
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        cursor.execute("PRAGMA foreign_keys=ON")
 
 
 engine = context.config.attributes.get("engine") or make_engine(parse_url(os.environ["ATTUNE_DATABASE_URL"]))
-with engine.connect().execution_options(writes=True) as opened:
+with engine.connect().execution_options(writes=True) as opened, _without_foreign_keys(opened):
     _migrate(opened)

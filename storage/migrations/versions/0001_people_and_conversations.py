@@ -73,9 +73,9 @@ def upgrade() -> None:
 
     op.create_table(
         "message",
-        sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("conversation_id", sa.String(length=40), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("role", sa.String(length=40), nullable=False),
         sa.Column("text", sa.LargeBinary(), nullable=True),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
@@ -83,13 +83,15 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["conversation_id"], ["conversation.id"], name="fk_message_conversation_id_conversation"
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_message"),
+        sa.PrimaryKeyConstraint("conversation_id", "seq", name="pk_message"),
+        sa.UniqueConstraint("id", name="uq_message_id"),
         sa.UniqueConstraint("conversation_id", "client_id", name="uq_message_conversation_id_client_id"),
-        sa.UniqueConstraint("conversation_id", "seq", name="uq_message_conversation_id_seq"),
+        sqlite_with_rowid=False,
     )
 
     op.create_table(
         "turn",
+        sa.Column("conversation_id", sa.String(length=40), nullable=False),
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("message_id", sa.String(length=40), nullable=False),
         sa.Column("reply_id", sa.String(length=40), nullable=True),
@@ -100,9 +102,12 @@ def upgrade() -> None:
         sa.Column("timings", sa.JSON(), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["conversation_id"], ["conversation.id"], name="fk_turn_conversation_id_conversation"),
         sa.ForeignKeyConstraint(["message_id"], ["message.id"], name="fk_turn_message_id_message"),
         sa.ForeignKeyConstraint(["reply_id"], ["message.id"], name="fk_turn_reply_id_message"),
-        sa.PrimaryKeyConstraint("id", name="pk_turn"),
+        sa.PrimaryKeyConstraint("conversation_id", "id", name="pk_turn"),
+        sa.UniqueConstraint("id", name="uq_turn_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_turn_message_id", "turn", ["message_id"])
     op.create_index(
@@ -112,7 +117,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     )
-    op.create_index("ix_turn_reply_id", "turn", ["reply_id"])
 
     op.create_table(
         "candidate",

@@ -1,0 +1,103 @@
+"""The fixtures that all tests share: real databases, made by the migrations, empty and the test's own."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from databases import BACKENDS, KEY, FakeClock, file_of, run_migrations
+from storage.store import Store, open_store
+from storage.throwaway import HOW_TO_GET_IT, programs, throwaway_postgres
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("ATTUNE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A real server. Where there is none the tests say so; in CI that is a failure."""
+    if programs() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(HOW_TO_GET_IT)
+    with throwaway_postgres(forgetful=True) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make a new database without tables, by backend; gives its URL."""
+
+    def make(backend: str) -> str:
+        if backend == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('sqlite')}/attune.db"
+        server, name = request.getfixturevalue("postgres"), f"test_{uuid4().hex}"
+        _admin(server, f"CREATE DATABASE {name}")
+        return str(server.format(name=name))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated_database(empty_database: Callable[[str], str], request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """Make a new database with all tables: a copy of one that the migrations made."""
+    templates: dict[str, str] = {}
+
+    def make(backend: str) -> str:
+        if backend not in templates:
+            templates[backend] = empty_database(backend)
+            run_migrations(templates[backend])
+        url = empty_database(backend)
+        if backend == "sqlite":
+            shutil.copy(file_of(templates[backend]), file_of(url))
+            return url
+        server = request.getfixturevalue("postgres")
+        name, template = (make_url(each).database for each in (url, templates[backend]))
+        _admin(server, f"DROP DATABASE {name}")
+        _admin(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+        return url
+
+    return make
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def url(backend: str, migrated_database: Callable[[str], str]) -> str:
+    """A database of the test's own, with all tables and nothing in them, on each backend."""
+    return migrated_database(backend)
+
+
+@pytest.fixture
+def store(url: str, clock: FakeClock) -> Iterator[Store]:
+    """An encrypted store on each backend."""
+    opened = open_store(url, [KEY], clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plain_store(url: str, clock: FakeClock) -> Iterator[Store]:
+    """A store without a key, on each backend."""
+    opened = open_store(url, [], clock)
+    yield opened
+    opened.close()
+
+
+def _admin(server: str, statement: str) -> None:
+    with psycopg.connect(server.format(name="postgres"), autocommit=True) as connection:
+        connection.execute(statement.encode())
