@@ -67,15 +67,27 @@ class Keys:
                 raise Damaged(
                     f"{place} holds plain text in an encrypted database. If you put it there: attune db rekey"
                 )
-            return stored.decode()
+            return _text(stored, place)
         key = self._by_id.get(stored[1 : 1 + _ID_BYTES])
         if key is None:
             wanted = stored[1 : 1 + _ID_BYTES].hex()
             raise WrongKey(f"{place} was written with the key {wanted}, which ATTUNE_DATA_KEY does not have. Add it.")
         try:
-            return key.cipher.decrypt(stored[1 + _ID_BYTES : _HEADER], stored[_HEADER:], place.encode()).decode()
-        except InvalidTag:
-            raise Damaged(f"{place} was altered outside Attune. Restore it from a backup.") from None
+            opened = key.cipher.decrypt(stored[1 + _ID_BYTES : _HEADER], stored[_HEADER:], place.encode())
+        except (InvalidTag, ValueError):  # ValueError: cut off within its nonce
+            raise _damaged(place) from None
+        return _text(opened, place)
+
+
+def _text(stored: bytes, place: str) -> str:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        raise _damaged(place) from None
+
+
+def _damaged(place: str) -> Damaged:
+    return Damaged(f"{place} was altered outside Attune. Restore it from a backup.")
 
 
 def _decode(position: int, text: str) -> _Key:
