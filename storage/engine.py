@@ -28,6 +28,16 @@ _PRAGMAS = (
     "secure_delete=ON",  # erased text is overwritten in the file, not only unlinked
 )
 
+_CODES = {
+    "SQLITE_FULL": "The disk is full. Free some space.",
+    "SQLITE_CANTOPEN": "The database file cannot be opened. Check its folder and who may write there.",
+    "SQLITE_READONLY": "The database file cannot be written. Check who may write to it and to its folder.",
+    "SQLITE_NOTADB": "The file is not an SQLite database. Is ATTUNE_DATABASE_URL right?",
+    "SQLITE_CORRUPT": "The database file is damaged. Restore it from a backup.",
+    "53100": "The database server's disk is full. Free some space.",
+    "53300": "The database server has no connection left. Close some, or raise its max_connections.",
+}
+
 
 def parse_url(text: str) -> URL:
     try:
@@ -57,9 +67,17 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            file.touch(mode=0o600)
+            _create(file)
     return engine
+
+
+def _create(file: Path) -> None:
+    """Make the file before SQLite does, readable for its owner alone."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file.touch(mode=0o600)
+    except OSError as error:
+        raise NotReady(f"{file.absolute()} cannot be made: {error.strerror}. Set ATTUNE_DATABASE_URL.") from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
@@ -142,7 +160,13 @@ def readable_errors() -> Generator[None]:
     except DataError:
         raise BadInput("The database cannot hold this value. Nothing was written.") from None
     except DBAPIError as error:
-        reason = type(error.orig).__name__
-        raise Unavailable(
-            f"The database did not answer ({reason}). What was stored before is kept. Try again."
-        ) from None
+        raise Unavailable(f"{_what_happened(error.orig)} What was stored before is kept.") from None
+
+
+def _what_happened(error: object) -> str:
+    """By the driver's code for it, never by its text."""
+    code = getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None)
+    if code is None:
+        return "The database cannot be reached. Is it running, and is all of ATTUNE_DATABASE_URL right?"
+    known = next((sentence for beginning, sentence in _CODES.items() if code.startswith(beginning)), None)
+    return f"{known or 'The database did not answer. Try again.'} ({code})"
