@@ -35,14 +35,14 @@ def test_the_readme_names_only_commands_that_exist() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "failed")])
+@pytest.mark.parametrize(("ci", "outcome"), [("", "skipped"), ("true", "error")])
 def test_without_postgresql_its_tests_are_skipped_by_name_and_fail_in_ci(tmp_path: Path, ci: str, outcome: str) -> None:
     (tmp_path / "without_postgres.py").write_text(NO_POSTGRES)
     which = ["tests/storage/test_engine.py", "-k", "same_moment"]
     command = [sys.executable, "-m", "pytest", "-p", "without_postgres", *which]
     environment = {**os.environ, "CI": ci, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert re.search(rf"1 {outcome}|{outcome.upper()} .*", done.stdout)
+    assert f"1 {outcome}" in done.stdout
     assert "apt-get install postgresql" in done.stdout
     assert (done.returncode == 0) == (outcome == "skipped")
 
