@@ -70,11 +70,16 @@ class Adapters:
         now = self._database.now()
         with self._database.write() as connection:
             self._move(connection, AdapterRow.state == AdapterState.LIVE, state=AdapterState.RETIRED)
-            fit = (AdapterRow.id == known(Kind.ADAPTER, adapter), AdapterRow.state != AdapterState.REJECTED)
-            if not self._move(connection, *fit, state=AdapterState.LIVE, promoted=now):
-                raise Conflict("This adapter does not exist or was rejected; it cannot go live.")
+            here = AdapterRow.id == known(Kind.ADAPTER, adapter)
+            fit = self._move(
+                connection, here, AdapterRow.state != AdapterState.REJECTED, state=AdapterState.LIVE, promoted=now
+            )
+            row = connection.execute(select(*_adapter.columns).where(here)).one_or_none()
+            if row is None:
+                raise missing(Kind.ADAPTER)
+            if not fit:
+                raise Conflict("This adapter was rejected; it cannot go live.")
             audit.append(connection, now, actor, "adapter.promote", adapter)
-            row = connection.execute(select(*_adapter.columns).where(AdapterRow.id == adapter)).one()
             return _adapter(self._database, row)
 
     def set_state(self, adapter: str, state: AdapterState) -> None:

@@ -7,6 +7,7 @@ Details hold ids and counts, never words. Entries are written in the transaction
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from storage.database import Database, Reader
-from storage.errors import BadInput
+from storage.errors import BadInput, Damaged
 from storage.models import AuditHeadRow, AuditRow
 from storage.text import machine_json, name
 from storage.values import AuditEntry
@@ -24,6 +25,9 @@ HOST = "host"
 """The actor of what is done on the command line."""
 
 _START = "0" * 64
+_HEAD = select(AuditHeadRow.seq, AuditHeadRow.hash)
+_ANCHOR = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+_LONGEST_DETAIL = 2000
 _entry = Reader(AuditRow, AuditEntry)
 
 
@@ -38,14 +42,19 @@ class Verdict:
 
 def append(connection: Connection, now: datetime, actor: str, action: str, subject: str, **detail: Any) -> None:  # noqa: ANN401
     """Add an entry; writers wait for each other at the head."""
-    head = connection.execute(select(AuditHeadRow.seq, AuditHeadRow.hash).with_for_update()).one()
+    heads = connection.execute(_HEAD.with_for_update()).all()
+    if len(heads) != 1:
+        raise Damaged(
+            "The audit chain has lost its end; nothing was written. See `attune audit verify`, restore a backup."
+        )
+    (head,) = heads
     fields = {
         "seq": head.seq + 1,
         "at": now.isoformat(),
         "actor": name(actor, "actor", 64),
         "action": name(action, "action", 40),
         "subject": name(subject, "subject", 64),
-        "detail": json.dumps(machine_json(detail, "detail"), sort_keys=True, separators=(",", ":")),
+        "detail": _compact(detail),
         "prev_hash": head.hash,
     }
     digest = _digest(*fields.values())
@@ -71,18 +80,18 @@ class Audit:
 
     def verify(self, anchor: str | None = None) -> Verdict:
         """Walk the chain from its start. An anchor, `seq:hash`, must still be part of it."""
-        wanted = _parse_anchor(anchor) if anchor else None
+        wanted = None if anchor is None else _parse_anchor(anchor)
         seq, digest, count, met = 0, _START, 0, wanted in (None, (0, _START))
         problems: list[str] = []
         with self._database.read() as connection:
-            head = connection.execute(select(AuditHeadRow.seq, AuditHeadRow.hash)).one_or_none()
+            heads = [tuple(row) for row in connection.execute(_HEAD)]
             query = select(*_entry.columns).order_by(AuditRow.seq)
             for row in connection.execution_options(yield_per=1000).execute(query):
                 entry = _entry(self._database, row)
                 problems += _breaks(entry, seq, digest)
                 seq, digest, count = entry.seq, entry.hash, count + 1
                 met = met or (seq, digest) == wanted
-        if head is None or (head.seq, head.hash) != (seq, digest):
+        if heads != [(seq, digest)]:
             problems.append(f"the chain stops at entry {seq}, which is not where it ended: newer entries were removed")
         if wanted and not met:
             problems.append(f"the anchor at entry {wanted[0]} is not part of the chain any more")
@@ -99,12 +108,18 @@ def _breaks(entry: AuditEntry, seq: int, digest: str) -> Iterator[str]:
         yield f"entry {entry.seq} was altered"
 
 
+def _compact(detail: dict[str, Any]) -> str:
+    text = json.dumps(machine_json(detail, "detail"), sort_keys=True, separators=(",", ":"))
+    if len(text) > _LONGEST_DETAIL:
+        raise BadInput(f"An audit entry's detail is at most {_LONGEST_DETAIL} characters of JSON.")
+    return text
+
+
 def _digest(*fields: object) -> str:
     return hashlib.sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
 
 
 def _parse_anchor(text: str) -> tuple[int, str]:
-    seq, _, digest = text.partition(":")
-    if not seq.isascii() or not seq.isdigit() or len(digest) != len(hashlib.sha256().hexdigest()):
+    if not (found := _ANCHOR.fullmatch(text)):
         raise BadInput("An anchor looks like 12:9f86d0…, as `attune audit verify` printed it.")
-    return int(seq), digest
+    return int(found[1]), found[2]

@@ -6,11 +6,11 @@ the figures.
 """
 
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, Select, and_, insert, select, tuple_, update
 
 from storage.database import Database, Reader
 from storage.ids import Kind, known, missing
@@ -72,9 +72,11 @@ class Conversations:
             )
         return conversation
 
-    def newest(self, user: str, limit: int = 100, before: datetime | None = None) -> list[Conversation]:
-        """The newest first; `before` is the last one's `last_active`, to go on."""
-        mine = _of(user) if before is None else and_(_of(user), ConversationRow.last_active < before)
+    def newest(self, user: str, limit: int = 100, after: Conversation | None = None) -> list[Conversation]:
+        """The most recently used first; `after` is the last one of the page before."""
+        mine = _of(user)
+        if after is not None:
+            mine &= tuple_(ConversationRow.last_active, ConversationRow.id) < (after.last_active, after.id)
         with self._database.read() as connection:
             rows = connection.execute(
                 select(*_conversation.columns)
@@ -92,6 +94,7 @@ class Conversations:
         """Change the title, persona or scenario; None empties one."""
         if unknown := changes.keys() - {"title", "persona", "scenario"}:
             raise TypeError(f"a conversation has no {', '.join(sorted(unknown))}")
+        known(Kind.CONVERSATION, conversation)
         sealed = self._sealed(conversation, **{key: optional_words(value, key) for key, value in changes.items()})
         with self._database.write() as connection:
             mine = _mine(user, conversation)
@@ -102,19 +105,15 @@ class Conversations:
     def search(self, user: str, query: str, limit: int = 50) -> list[Found]:
         """Messages that hold every word of the query, whatever its case; the most recently used conversations first."""
         wanted = _fold(words(query, "query")).split()
-        found: list[Found] = []
         if not wanted:
-            return found
-        with self._database.read() as connection:
-            for message in self._newest(connection, user):
-                text = _fold(message.text or "")
-                if all(word in text for word in wanted):
-                    found.append(Found(message.conversation_id, message))
-                    if len(found) == limit:
-                        break
-        return found
+            return []
+        with self._database.read() as connection, self._newest(connection, user) as rows:
+            messages = (_message(self._database, row) for row in rows)
+            fits = (each for each in messages if all(word in _fold(each.text or "") for word in wanted))
+            return [Found(message.conversation_id, message) for message in islice(fits, limit)]
 
-    def _newest(self, connection: Connection, user: str) -> Iterator[Message]:
+    @staticmethod
+    def _newest(connection: Connection, user: str) -> CursorResult[Any]:
         # This order is that of two indexes: nothing is sorted, and reading stops as soon as enough is found.
         query = (
             select(*_message.columns)
@@ -122,8 +121,7 @@ class Conversations:
             .where(_of(user))
             .order_by(ConversationRow.last_active.desc(), ConversationRow.id.desc(), MessageRow.seq.desc())
         )
-        for row in connection.execution_options(yield_per=200).execute(query):
-            yield _message(self._database, row)
+        return connection.execution_options(yield_per=200).execute(query)
 
     def _sealed(self, conversation: str, **texts: str | None) -> dict[str, bytes | None]:
         return {key: self._database.seal(text, f"conversation.{key}", conversation) for key, text in texts.items()}

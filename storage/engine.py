@@ -157,7 +157,7 @@ def readable_errors() -> Generator[None]:
         yield
     except IntegrityError:
         raise Conflict("This clashes with what is already stored. Nothing was written; load it again.") from None
-    except DataError:
+    except (DataError, OverflowError):  # SQLite's driver raises the latter for numbers over 64 bits
         raise BadInput("The database cannot hold this value. Nothing was written.") from None
     except DBAPIError as error:
         raise Unavailable(f"{_what_happened(error.orig)} What was stored before is kept.") from None

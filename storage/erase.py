@@ -6,16 +6,16 @@ rows, which its vacuum frees; an encrypted database makes both unreadable.
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, update
 
 from storage import audit
 from storage.adapters import adapters_that_saw
 from storage.database import Database
 from storage.keyring import sealed_columns, sealed_tables
 from storage.locks import lock_conversation, lock_person
-from storage.models import ConversationRow, FlagRow, MessageRow, Row, TurnRow, UserRow
+from storage.models import ConversationRow, FeedbackRow, FlagRow, MessageRow, Row, TurnRow, UserRow
 from storage.people import withdraw_all
-from storage.values import Erased, FlagState, TurnState
+from storage.values import Erased, FeedbackKind, FlagState, TurnState
 
 _PRUNED_AT_ONCE = 100
 
@@ -31,7 +31,7 @@ class Erasing:
         with self._database.write() as connection:
             lock_conversation(connection, self._database, conversation, user=user)
             erased = self._forget(connection, ConversationRow.id == conversation)
-            self._note(connection, actor or user, "conversation.erase", conversation, erased)
+            self._note(connection, user if actor is None else actor, "conversation.erase", conversation, erased)
         self._database.forget()
         return erased
 
@@ -44,7 +44,7 @@ class Erasing:
             nobody = {"handle": None, "password_hash": None, "country": None, "adult": None}
             gone = update(UserRow).where(UserRow.id == user).values(**nobody, erased_at=self._database.now())
             connection.execute(gone)
-            self._note(connection, actor or user, "user.erase", user, erased)
+            self._note(connection, user if actor is None else actor, "user.erase", user, erased)
         self._database.forget()
         return erased
 
@@ -79,26 +79,26 @@ class Erasing:
         connection.execute(conversations.order_by(ConversationRow.id).with_for_update())
         for table in sealed_tables():
             emptied = dict.fromkeys(sealed_columns(table))
-            if table is MessageRow.__table__:
-                emptied["client_id"] = None  # chosen outside, so it may say something
             connection.execute(update(table).where(_below(table, conversations)).values(emptied))
-        messages = connection.scalar(
-            select(func.count()).select_from(MessageRow).where(MessageRow.conversation_id.in_(conversations))
-        )
-        turns = TurnRow.conversation_id.in_(conversations)
         now = self._database.now()
-        abandoned = {"state": TurnState.ABANDONED, "finished": now}
-        connection.execute(update(TurnRow).where(turns, TurnRow.state == TurnState.PENDING).values(abandoned))
+        # Client ids and tags are chosen outside: they may say something.
+        messages = update(MessageRow).where(MessageRow.conversation_id.in_(conversations)).values(client_id=None)
+        tags = (FeedbackRow.conversation_id.in_(conversations), FeedbackRow.kind == FeedbackKind.TAG)
+        connection.execute(update(FeedbackRow).where(*tags).values(value=None))
+        pending = (TurnRow.conversation_id.in_(conversations), TurnRow.state == TurnState.PENDING)
+        connection.execute(update(TurnRow).where(*pending).values(state=TurnState.ABANDONED, finished=now))
         flags = FlagRow.conversation_id.in_(conversations)
         connection.execute(update(FlagRow).where(flags).values(state=FlagState.ERASED))
-        count = connection.execute(update(ConversationRow).where(here).values(deleted_at=now)).rowcount
-        return Erased(count, messages or 0, tuple(adapters))
+        messages_erased = connection.execute(messages).rowcount
+        conversations_erased = connection.execute(update(ConversationRow).where(here).values(deleted_at=now)).rowcount
+        return Erased(conversations_erased, messages_erased, tuple(adapters))
 
     def _note(self, connection: Connection, actor: str, action: str, subject: str, erased: Erased) -> None:
-        counts = {"conversations": erased.conversations, "messages": erased.messages}
-        # A chain entry has room for so many names; the full list is what the caller gets.
-        named = {"adapters": len(erased.adapters)}
-        audit.append(connection, self._database.now(), actor, action, subject, **counts, **named)
+        # Adapters by number: an entry has no room for all their names, which the caller gets.
+        counts = {key: getattr(erased, key) for key in ("conversations", "messages")} | {
+            "adapters": len(erased.adapters)
+        }
+        audit.append(connection, self._database.now(), actor, action, subject, **counts)
 
 
 def _below(table: Table, conversations: Select[str]) -> ColumnElement[bool]:

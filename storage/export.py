@@ -3,7 +3,6 @@
 Left out: the password's hash, which protects them, and operators' notes, which are about the operators' work too.
 """
 
-import html
 import json
 from dataclasses import asdict
 from datetime import datetime
@@ -33,7 +32,7 @@ class Exporting:
     def person(self, user: str, *, actor: str | None = None) -> dict[str, Any]:
         """All of it, as values that JSON can hold. It is noted who asked."""
         profile = asdict(People(self._database).get(user))
-        Audit(self._database).record(actor or user, "user.export", user)
+        Audit(self._database).record(user if actor is None else actor, "user.export", user)
         del profile["password_hash"]
         return {
             key: _plain(value)
@@ -71,17 +70,11 @@ def as_json(exported: dict[str, Any]) -> str:
 
 
 def as_markdown(exported: dict[str, Any]) -> str:
-    """The conversations to read; nothing in them can become markup."""
-    person = exported["person"]
-    lines = [f"# {_inline(person['handle'] or 'Your conversations')}", "", f"Exported {exported['exported']}.", ""]
-    for conversation in exported["conversations"]:
-        lines += [
-            f"## {_inline(conversation['title'] or 'Conversation')}",
-            "",
-            f"Started {conversation['created']}.",
-            "",
-        ]
-        for label in ("persona", "scenario"):
+    """The conversations to read; whatever anybody wrote stands in code blocks, where it cannot become markup."""
+    lines = ["# What Attune keeps", "", f"Exported {exported['exported']}.", ""]
+    for number, conversation in enumerate(exported["conversations"], 1):
+        lines += [f"## Conversation {number}", "", f"Started {conversation['created']}.", ""]
+        for label in ("title", "persona", "scenario"):
             if conversation[label]:
                 lines += [f"{label.capitalize()}:", "", *_quote(conversation[label]), ""]
         for message in conversation["messages"]:
@@ -97,11 +90,6 @@ def as_markdown(exported: dict[str, Any]) -> str:
 def _quote(text: str) -> list[str]:
     # Four spaces: a code block inside a quotation, in which Markdown and HTML mean nothing.
     return [f">     {line}" for line in text.splitlines() or [""]]
-
-
-def _inline(text: str) -> str:
-    line = " ".join(html.escape(text, quote=False).split())
-    return "".join(f"\\{character}" if character in "\\`*_[]#!|" else character for character in line)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

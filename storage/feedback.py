@@ -66,7 +66,9 @@ class FeedbackGiven:
             return [_feedback(self._database, row) for row in rows]
 
 
-def _checked_kind(kind: FeedbackKind, value: str | None) -> FeedbackKind:
+def _checked_kind(kind: FeedbackKind, value: object) -> FeedbackKind:
+    if value is not None and not isinstance(value, str):
+        raise BadInput("value must be text.")
     match kind:
         case FeedbackKind.THUMB if value in _THUMBS:
             pass

@@ -7,7 +7,7 @@ audited, since it shows one person's words to another.
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, insert, select, update
 
 from rerank.types import Category, Tier
 from storage import audit
@@ -42,7 +42,7 @@ class Flags:
     def raise_flag(
         self, conversation: str, turn: str | None, tier: Tier, category: Category, evidence: str, due_at: datetime
     ) -> Flag:
-        if tier is Tier.NONE:
+        if Tier(tier) is Tier.NONE:
             raise BadInput("A flag has the tier concern or crisis.")
         flag = Flag(
             id=self._database.new_id(Kind.FLAG),
@@ -108,7 +108,7 @@ class Flags:
         )
         with self._database.write() as connection:
             _require_operator(connection, operator)
-            self._read(connection, flag)
+            self._read(connection, flag, lock=True)
             self._change(connection, review)
             connection.execute(
                 insert(ReviewRow).values(
@@ -127,7 +127,10 @@ class Flags:
         here = update(FlagRow).where(FlagRow.id == review.flag_id)
         match review.action:
             case ReviewAction.TAKE:
-                free = FlagRow.assignee_id.is_(None) | (FlagRow.assignee_id == review.operator_id)
+                # Free, mine, or of somebody who is no operator any more.
+                free = FlagRow.assignee_id.is_(None) | FlagRow.assignee_id.not_in(
+                    select(UserRow.id).where(_is_operator(), UserRow.id != review.operator_id)
+                )
                 change = here.where(free, FlagRow.state == FlagState.OPEN).values(assignee_id=review.operator_id)
             case ReviewAction.CLOSE:
                 change = here.where(FlagRow.state == FlagState.OPEN).values(state=FlagState.CLOSED)
@@ -138,16 +141,18 @@ class Flags:
         if not connection.execute(change).rowcount:
             raise Conflict("Another operator was faster. Load the queue again.")
 
-    def _read(self, connection: Connection, flag: str) -> Flag:
-        here = (FlagRow.id == known(Kind.FLAG, flag), FlagRow.state != FlagState.ERASED)
-        row = connection.execute(select(*_flag.columns).where(*here)).one_or_none()
+    def _read(self, connection: Connection, flag: str, *, lock: bool = False) -> Flag:
+        query = select(*_flag.columns).where(FlagRow.id == known(Kind.FLAG, flag), FlagRow.state != FlagState.ERASED)
+        row = connection.execute(query.with_for_update() if lock else query).one_or_none()
         if row is None:
             raise missing(Kind.FLAG)
         return _flag(self._database, row)
 
 
 def _require_operator(connection: Connection, operator: str) -> None:
-    powers = (Role.OPERATOR, Role.ADMIN)
-    here = (UserRow.id == known(Kind.USER, operator), UserRow.role.in_(powers), UserRow.erased_at.is_(None))
-    if connection.scalar(select(UserRow.id).where(*here)) is None:
+    if connection.scalar(select(UserRow.id).where(UserRow.id == known(Kind.USER, operator), _is_operator())) is None:
         raise missing(Kind.FLAG)
+
+
+def _is_operator() -> ColumnElement[bool]:
+    return and_(UserRow.role.in_((Role.OPERATOR, Role.ADMIN)), UserRow.erased_at.is_(None))

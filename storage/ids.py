@@ -9,6 +9,7 @@ import secrets
 from base64 import b32hexencode
 from datetime import datetime
 from enum import StrEnum
+from threading import Lock
 
 from storage.errors import NotFound
 
@@ -33,9 +34,32 @@ _SHAPE = {kind: re.compile(rf"{kind}_[0-9a-v]{{26}}", re.ASCII) for kind in Kind
 _SPOKEN = {Kind.CONVERSATION: "conversation", Kind.MESSAGE: "message", Kind.USER: "person"}
 
 
+_CHANCE_BITS = 80
+_STEP_BITS = 64
+
+
+class _Numbers:
+    """Numbers that rise within a process, also within one millisecond, by steps that cannot be guessed."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._last = 0
+
+    def next(self, milliseconds: int) -> int:
+        with self._lock:
+            if milliseconds == self._last >> _CHANCE_BITS:
+                self._last += 1 + secrets.randbits(_STEP_BITS)
+            else:
+                self._last = milliseconds << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS)
+            return self._last
+
+
+_numbers = _Numbers()
+
+
 def new_id(kind: Kind, now: datetime) -> str:
-    milliseconds = int(now.timestamp() * 1000).to_bytes(6)
-    return f"{kind}_{b32hexencode(milliseconds + secrets.token_bytes(10)).rstrip(b'=').decode().lower()}"
+    number = _numbers.next(int(now.timestamp() * 1000))
+    return f"{kind}_{b32hexencode(number.to_bytes(16)).rstrip(b'=').decode().lower()}"
 
 
 def known(kind: Kind, value: object) -> str:

@@ -13,7 +13,8 @@ from storage.models import ConversationRow, TurnRow, UserRow
 
 def lock_person(connection: Connection, user: str) -> None:
     here = (UserRow.id == known(Kind.USER, user), UserRow.erased_at.is_(None))
-    if connection.scalar(select(UserRow.id).where(*here).with_for_update()) is None:
+    # NO KEY UPDATE (PostgreSQL): new rows that point to the person need not wait, or the two could wait for each other.
+    if connection.scalar(select(UserRow.id).where(*here).with_for_update(key_share=True)) is None:
         raise missing(Kind.USER)
 
 

@@ -4,13 +4,14 @@ A claim is a conditional update; it carries an attempt number, so that a worker 
 again finds its claim gone at the next heartbeat and can write nothing more.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import and_, insert, or_, select, update
 
 from storage.database import Database, Reader
-from storage.errors import ClaimLost
+from storage.errors import ClaimLost, Conflict
 from storage.ids import Kind
 from storage.models import NightRow
 from storage.text import machine_json, name
@@ -30,23 +31,17 @@ class Nights:
         name(night, "name", 64)
         machine_json(config, "config")
         by_name = select(*_night.columns).where(NightRow.name == night)
-        with self._database.write() as connection:
-            if (row := connection.execute(by_name).one_or_none()) is None:
-                connection.execute(
-                    insert(NightRow).values(
-                        id=self._database.new_id(Kind.NIGHT),
-                        name=night,
-                        state=NightState.WAITING,
-                        attempt=0,
-                        config=config,
-                        data_summary={},
-                        metrics={},
-                        gate={},
-                        created=self._database.now(),
-                    )
-                )
-                row = connection.execute(by_name).one()
-            return _night(self._database, row)
+        new = {
+            "id": self._database.new_id(Kind.NIGHT),
+            "name": night,
+            "config": config,
+            "created": self._database.now(),
+        }
+        start = {"state": NightState.WAITING, "attempt": 0, "data_summary": {}, "metrics": {}, "gate": {}}
+        with suppress(Conflict), self._database.write() as connection:  # a conflict: it is planned already
+            connection.execute(insert(NightRow).values(new | start))
+        with self._database.read() as connection:
+            return _night(self._database, connection.execute(by_name).one())
 
     def claim(self, worker: str, dead_after: timedelta) -> Night | None:
         """Take the oldest night that waits, or whose worker has not been heard of for so long. None: nothing to do."""

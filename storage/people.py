@@ -17,6 +17,7 @@ from storage.values import Consent, Purpose, Role, User
 _user = Reader(UserRow, User)
 _consent = Reader(ConsentRow, Consent)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+_ID_BEGINNING = f"{Kind.USER}_"
 _UNCHANGED: Any = object()
 
 
@@ -29,8 +30,8 @@ class People:
     def add(self, handle: str | None = None, role: Role = Role.SEEKER, *, actor: str = audit.HOST) -> User:
         """A new person; without a handle, an anonymous one. Giving somebody power is audited."""
         user, now = self._database.new_id(Kind.USER), self._database.now()
-        if handle is not None:
-            name(handle, "handle", 64)
+        if handle is not None and name(handle, "handle", 64).startswith(_ID_BEGINNING):
+            raise BadInput(f"A handle cannot begin like an id, with {_ID_BEGINNING}. Choose another.")
         with self._database.write() as connection:
             if handle is not None and connection.scalar(select(UserRow.id).where(UserRow.handle == handle)):
                 raise Conflict("This handle is taken. Choose another.")
@@ -48,8 +49,9 @@ class People:
     def find(self, handle_or_id: str) -> User:
         """By either: what a host types on the command line."""
         with self._database.read() as connection:
-            column = UserRow.id if handle_or_id.startswith(f"{Kind.USER}_") else UserRow.handle
-            row = connection.execute(select(*_user.columns).where(column == _printable(handle_or_id))).one_or_none()
+            wanted = _printable(handle_or_id)
+            column = UserRow.id if wanted.startswith(_ID_BEGINNING) else UserRow.handle
+            row = connection.execute(select(*_user.columns).where(column == wanted)).one_or_none()
         if row is None:
             raise missing(Kind.USER)
         return _user(self._database, row)
@@ -144,7 +146,7 @@ def withdraw_all(connection: Connection, database: Database, user: str, purpose:
     connection.execute(update(ConsentRow).where(*mine).values(withdrawn_at=database.now()))
 
 
-def _printable(text: str) -> str:
+def _printable(text: object) -> str:
     try:
         return name(text, "handle", 64)
     except BadInput:

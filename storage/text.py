@@ -6,7 +6,6 @@ from typing import Any
 from storage.errors import BadInput
 
 MAX_BYTES = 4 * 2**20
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -27,14 +26,17 @@ def optional_words(value: object, field: str) -> str | None:
 
 def name(value: object, field: str, longest: int) -> str:
     """A short label without spaces, control characters or marks that change the direction of text."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value) or len(value) > longest:
+    if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable() or " " in value:
         raise BadInput(f"{field} must be 1 to {longest} characters without spaces or control characters.")
     return value
 
 
 def machine_json(value: dict[str, Any], field: str) -> dict[str, Any]:
     """JSON that any of the databases keeps: finite numbers, string keys, no NUL and no half characters."""
-    _check_json(value, field)
+    try:
+        _check_json(value, field)
+    except RecursionError:
+        raise BadInput(f"{field} is nested too deeply.") from None
     return value
 
 

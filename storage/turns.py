@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy import Row as ResultRow
 
 from rerank.types import Candidate
@@ -48,10 +48,11 @@ class Turns:
             return _turn(self._database, connection.execute(newest).one())
 
     def again(self, user: str, turn: str) -> Turn:
-        """Another turn for the same message: after a failure, or for another try."""
+        """Another turn for the same message: after a failure, or for another try. One still pending is given up."""
         with self._database.write() as connection:
             found = self._find(connection, turn, user)
             lock_conversation(connection, self._database, found.conversation_id, user=user)
+            self._abandon(connection, TurnRow.message_id == found.message_id)
             return self._open(connection, found.conversation_id, found.message_id)
 
     def get(self, user: str, turn: str) -> Turn:
@@ -95,27 +96,26 @@ class Turns:
         if state not in (TurnState.FAILED, TurnState.ABANDONED):
             raise ValueError("a turn without a reply is failed or abandoned")
         with self._database.write() as connection:
-            self._end(connection, known(Kind.TURN, turn), state=state, degraded=_reason(reason))
+            self._find(connection, turn)
+            self._end(connection, turn, state=state, degraded=_reason(reason))
 
     def abandon_older_than(self, moment: datetime) -> int:
         """Give up on turns that a process left pending when it died. Gives their number."""
-        stale = and_(TurnRow.state == TurnState.PENDING, TurnRow.created < moment)
         with self._database.write() as connection:
-            ended = {"state": TurnState.ABANDONED, "finished": self._database.now()}
-            return connection.execute(update(TurnRow).where(stale).values(ended)).rowcount
+            return self._abandon(connection, TurnRow.created < moment)
 
     def choose(self, user: str, turn: str, index: int) -> Turn:
         """The person prefers another candidate: it becomes the reply, and the preference is kept."""
         with self._database.write() as connection:
             found = self._find(connection, turn, user)
             lock_conversation(connection, self._database, found.conversation_id, user=user)
-            row = connection.execute(
-                select(CandidateRow.response, CandidateRow.safety).where(
-                    CandidateRow.turn_id == turn, CandidateRow.index == index
-                )
-            ).one_or_none()
+            here = (CandidateRow.turn_id == turn, CandidateRow.index == _number(index))
+            query = select(CandidateRow.response, CandidateRow.safety).where(*here)
+            row = connection.execute(query).one_or_none()
             if row is None or row.safety is not None or found.reply_id is None:
                 raise Conflict("This reply cannot be chosen. Load the conversation again.")
+            if index == found.chosen:
+                return _turn(self._database, found)
             text = self._database.open(row.response, "candidate.response", turn, index)
             self._replace_text(connection, found.reply_id, text or "")
             connection.execute(update(TurnRow).where(TurnRow.id == turn).values(chosen=index))
@@ -131,6 +131,10 @@ class Turns:
                 )
             )
             return _turn(self._database, self._find(connection, turn))
+
+    def _abandon(self, connection: Connection, which: ColumnElement[bool]) -> int:
+        pending = update(TurnRow).where(which, TurnRow.state == TurnState.PENDING)
+        return connection.execute(pending.values(state=TurnState.ABANDONED, finished=self._database.now())).rowcount
 
     def _submitted(self, connection: Connection, conversation: str, client_id: str) -> tuple[str, str | None] | None:
         here = (MessageRow.conversation_id == conversation, MessageRow.client_id == client_id)
@@ -214,6 +218,12 @@ class Turns:
     def _replace_text(self, connection: Connection, message: str, text: str) -> None:
         sealed = self._database.seal(text, "message.text", message)
         connection.execute(update(MessageRow).where(MessageRow.id == message).values(text=sealed))
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int):
+        raise BadInput("A candidate's index is a whole number.")
+    return value
 
 
 def _reason(value: str | None) -> str | None:
