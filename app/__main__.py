@@ -3,11 +3,13 @@
 0: done. 1: it did not work, or a check failed. 2: the command or the settings are wrong. 130: interrupted.
 """
 
+import errno
 import json
+import os
 import sys
+from contextlib import suppress
 
 import click
-import structlog
 
 from app.cli import attune
 
@@ -15,7 +17,14 @@ OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(arguments: list[str] | None = None) -> None:
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody takes the rest: it goes nowhere, instead of failing again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -29,9 +38,6 @@ def run(arguments: list[str]) -> int:
         return _fail(arguments, error.format_message() + hint, MISUSED)
     except (click.Abort, KeyboardInterrupt):
         return _fail(arguments, "Stopped.", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away, like `| head` does; nothing to tell it
-        return FAILED
     except Exception as error:  # noqa: BLE001
         return _explain(arguments, error)
     return result if isinstance(result, int) else OK
@@ -47,7 +53,8 @@ def _explain(arguments: list[str], error: Exception) -> int:
         return _fail(arguments, str(error), MISUSED)
     if isinstance(error, StorageError | click.ClickException):
         return _fail(arguments, str(error), FAILED)
-    structlog.get_logger().error("command failed", exc_info=error)
+    if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC):
+        return _fail(arguments, f"The output cannot be written: {error.strerror}.", FAILED)
     kind, place = type(error).__name__, place_of(error.__traceback__)
     message = f"Attune has a fault here: {kind} at {place}. What was stored is kept. Please report this line."
     return _fail(arguments, message, FAILED)
@@ -56,7 +63,8 @@ def _explain(arguments: list[str], error: Exception) -> int:
 def _fail(arguments: list[str], message: str, code: int) -> int:
     click.echo(f"Error: {message}", err=True)
     if "--json" in arguments:
-        click.echo(json.dumps({"error": message}))
+        with suppress(OSError):  # where nobody takes the output, there is nobody to tell
+            click.echo(json.dumps({"error": message}))
     return code
 
 

@@ -12,8 +12,10 @@ import sys
 import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime
 from enum import Enum
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, TextIO
@@ -29,8 +31,10 @@ NAMING_KEYS = frozenset(
     )
 )
 _NAME = re.compile(r"[\w.:/@+#>-]{1,200}", re.ASCII)
-_SENTENCE = re.compile(r"[\w .:,/()'-]{1,120}", re.ASCII)
-_ERROR_FRAMES = 12
+_NOT_IN_A_PLACE = re.compile(r"[^\w.-]", re.ASCII)
+_KEY = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_STRUCTLOGS_OWN = {"_record", "_from_structlog", "exc_info"}  # gone before anything is written
+_ERROR_FRAMES, _LONGEST_PLACE = 12, 200
 _Event = MutableMapping[str, Any]
 
 
@@ -51,7 +55,7 @@ def configure(form: Literal["auto", "console", "json"], level: str, stream: Text
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = _Handler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_keep_only_the_place, *shared],
@@ -68,6 +72,19 @@ def configure(form: Literal["auto", "console", "json"], level: str, stream: Text
     logging.captureWarnings(capture=True)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes records without ever joining a library's text with its arguments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if not isinstance(record.msg, dict):
+            record = copy(record)
+            record.msg, record.args = "", ()
+        return super().format(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Do nothing: a log that cannot be written stops no work, and the usual answer prints the record elsewhere."""
+
+
 @contextmanager
 def request(**names: str) -> Iterator[str]:
     """Everything logged inside carries one request id."""
@@ -78,19 +95,23 @@ def request(**names: str) -> Iterator[str]:
 
 def withhold(_logger: object, _method: str, event: _Event) -> _Event:
     """Let through names and numbers; of any other text, only its length."""
-    return {key: _allowed(key, value) for key, value in event.items()}
+    return {key: _allowed(key, value) for key, value in event.items() if _KEY.fullmatch(key)}
 
 
 def _allowed(key: str, value: Any) -> Any:  # noqa: ANN401
-    if key.startswith("_") or key in {"exc_info", "positional_args"} or isinstance(value, bool | int | float | None):
-        return value  # structlog's own keys are gone before anything is written
+    if (
+        key in _STRUCTLOGS_OWN
+        or value is None
+        or type(value) in (bool, int)
+        or (type(value) is float and isfinite(value))
+    ):
+        return value
     if isinstance(value, datetime):
         return value.isoformat()
     if not isinstance(value, str | Enum | Path):
         return f"<{type(value).__name__} withheld>"
     text = str(value.value) if isinstance(value, Enum) else str(value)
-    form = _SENTENCE if key == "event" else _NAME
-    return text if key in NAMING_KEYS and form.fullmatch(text) else f"<{len(text)} characters withheld>"
+    return text if key in NAMING_KEYS and _NAME.fullmatch(text) else f"<{len(text)} characters withheld>"
 
 
 def _describe_exception(_logger: object, _method: str, event: _Event) -> _Event:
@@ -107,7 +128,9 @@ def _describe_exception(_logger: object, _method: str, event: _Event) -> _Event:
 def place_of(trace: TracebackType | None) -> str:
     """Where an exception came from: the files and lines on its way, newest last, without any text."""
     frames = traceback.extract_tb(trace)[-_ERROR_FRAMES:]
-    return ">".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)[-200:] or "unknown"
+    files = (_NOT_IN_A_PLACE.sub("_", Path(frame.filename).name) for frame in frames)
+    places = (f"{file}:{frame.lineno}" for file, frame in zip(files, frames, strict=True))
+    return ">".join(places)[-_LONGEST_PLACE:] or "unknown"
 
 
 def _keep_only_the_place(_logger: object, _method: str, event: _Event) -> _Event:
@@ -115,4 +138,4 @@ def _keep_only_the_place(_logger: object, _method: str, event: _Event) -> _Event
     kept = {key: value for key, value in event.items() if key.startswith("_")}
     exc_info = {"exc_info": record.exc_info} if record.exc_info else {}
     where = f"{record.filename}:{record.lineno}"
-    return {"event": "from a library", "logger": record.name, "where": where} | exc_info | kept
+    return {"event": "library.record", "logger": record.name, "where": where} | exc_info | kept

@@ -5,12 +5,14 @@ Secrets are never part of a message. `.env.example` lists every setting; a test 
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -20,6 +22,7 @@ from storage.errors import StorageError
 
 PREFIX = "ATTUNE_"
 ENV_FILE = Path(".env")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SettingsError(Exception):
@@ -65,7 +68,7 @@ class Settings(BaseSettings):
     @field_validator("data_key", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
     @field_validator("data_key")
     @classmethod
@@ -84,15 +87,14 @@ class Settings(BaseSettings):
 
 
 def load(env_file: Path = ENV_FILE) -> Settings:
-    problems = _unreadable(env_file) or _misspelt(env_file)
+    lines, problems = _read(env_file)
+    problems += _misspelt({*os.environ, *lines})
     settings = None
     try:
-        settings = Settings(_env_file=env_file if env_file.is_file() else None)  # type: ignore[call-arg]
+        settings = Settings(_env_file=env_file if lines else None)  # type: ignore[call-arg]
     except ValidationError as error:
         names = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
         problems += [f"{PREFIX}{name.upper()} must be {Settings.model_fields[name].description}." for name in names]
-    except (UnicodeDecodeError, OSError):
-        pass  # _unreadable has said so
     if problems or settings is None:
         raise SettingsError(problems)
     return settings
@@ -107,22 +109,24 @@ def _told_as_value_error() -> Iterator[None]:
         raise ValueError(str(error)) from None
 
 
-def _unreadable(env_file: Path) -> list[str]:
+def _read(env_file: Path) -> tuple[set[str], list[str]]:
+    """The names that the file sets, and the lines that set nothing; those are not quoted, they may hold a key."""
     try:
-        if env_file.exists():
-            env_file.read_text(encoding="utf-8")
+        bindings = list(parse_stream(StringIO(env_file.read_text(encoding="utf-8")))) if env_file.exists() else []
     except (UnicodeDecodeError, OSError):
-        return [f"{env_file.absolute()} cannot be read as UTF-8 text. Correct it or remove it."]
-    return []
+        return set(), [f"{env_file.absolute()} cannot be read as UTF-8 text. Correct it or remove it."]
+    wrong = [each.original.line for each in bindings if each.error or not _NAME.fullmatch(each.key or "X")]
+    names = {each.key for each in bindings if each.key and _NAME.fullmatch(each.key)}
+    return names, [f"{env_file.absolute()}, line {line}, is not NAME=value. Correct it or remove it." for line in wrong]
 
 
-def _misspelt(env_file: Path) -> list[str]:
+def _misspelt(given: set[str]) -> list[str]:
     """Name settings that do not exist: a typing error must not mean the default in silence."""
     known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    given = {name.upper() for name in (*os.environ, *dotenv_values(env_file))}
     problems = []
-    for name in sorted(name for name in given if name.startswith(PREFIX) and name not in known):
-        close = difflib.get_close_matches(name, known, n=1)
-        advice = f"Did you mean {close[0]}?" if close else "Remove it, or see .env.example."
-        problems.append(f"{name} is not a setting. {advice}")
+    for name in sorted({name.upper() for name in given if _NAME.fullmatch(name)}):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            advice = f"Did you mean {close[0]}?" if close else "Remove it, or see .env.example."
+            problems.append(f"{name} is not a setting. {advice}")
     return problems

@@ -9,7 +9,7 @@ write, whatever the time-out.
 import fcntl
 import os
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from storage.errors import BadInput, Conflict, NotReady, Unavailable
 _BUSY_MS = 60_000
 _PRAGMAS = (
     f"busy_timeout={_BUSY_MS}",
-    "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged message survives a power cut, not only a crash
     "foreign_keys=ON",
     "secure_delete=ON",  # erased text is overwritten in the file, not only unlinked
@@ -49,8 +48,8 @@ def parse_url(text: str) -> URL:
         raise NotReady("The database must be sqlite:///path/to/file.db or postgresql://user:password@host/name.")
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    if not url.database or url.database == ":memory:":
-        raise NotReady("An SQLite database in memory would lose everything: name a file, sqlite:///path/to/file.db.")
+    if not url.database or url.database == ":memory:" or url.host or url.query:
+        raise NotReady("SQLite needs a file and nothing else: sqlite:///path/to/file.db.")
     return url.set(drivername="sqlite")
 
 
@@ -60,24 +59,28 @@ def sqlite_file(url: URL) -> Path | None:
 
 def make_engine(url: URL) -> Engine:
     # hide_parameters: an error's text would otherwise quote what people wrote.
-    if (file := sqlite_file(url)) is None:
+    if sqlite_file(url) is None:
         engine = create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     else:
         engine = create_engine(url, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-        if not file.exists():
-            _create(file)
     return engine
 
 
-def _create(file: Path) -> None:
-    """Make the file before SQLite does, readable for its owner alone."""
+def create(url: URL) -> None:
+    """Make SQLite's file if need be, readable for its owner alone, and set how it writes, which it remembers."""
+    if (file := sqlite_file(url)) is None:
+        return
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
     except OSError as error:
         raise NotReady(f"{file.absolute()} cannot be made: {error.strerror}. Set ATTUNE_DATABASE_URL.") from None
+    engine = make_engine(url)
+    with readable_errors(), closing(engine.raw_connection()) as connection:
+        connection.cursor().execute("PRAGMA journal_mode=WAL")
+    engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401

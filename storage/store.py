@@ -14,6 +14,7 @@ from storage.conversations import Conversations
 from storage.crypto import Keys
 from storage.database import Database
 from storage.engine import Transactions, parse_url, sqlite_file
+from storage.engine import create as make_file
 from storage.erase import Erasing
 from storage.errors import NotReady
 from storage.export import Exporting
@@ -62,6 +63,8 @@ def connect(url: str, *, create: bool = False) -> Transactions:
     file = sqlite_file(parsed)
     if file is not None and not create and not file.exists():
         raise NotReady(f"There is no database at {file.absolute()} yet. Run `attune db upgrade` to make one.")
+    if create:
+        make_file(parsed)
     return Transactions(parsed)
 
 

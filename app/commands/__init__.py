@@ -47,6 +47,16 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
+def make_sure(question: str) -> None:
+    """Go on only after a yes; where nobody can answer, say how to do without."""
+    try:
+        click.confirm(question, abort=True, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise click.ClickException("Nobody said yes. To go ahead without being asked, add --yes.") from None
+
+
 def tell(json_wanted: bool, value: Any, text: str) -> None:  # noqa: ANN401, FBT001
     """Print for a machine or for a person."""
     click.echo(json.dumps(value, default=_plain) if json_wanted else text)

@@ -1,14 +1,21 @@
 """`attune db`: the tables, the keys, and what is kept for how long."""
 
+import re
 from contextlib import closing
 from datetime import timedelta
 
 import click
 
-from app.commands import as_json, loaded, opened_store, progress, tell, yes
+from app.commands import as_json, loaded, make_sure, opened_store, progress, tell, yes
 from storage import migrate
 from storage.store import connect
 from storage.store import rekey as rekey_database
+
+
+def _known_form(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"head|base|[0-9]{4}", value):
+        raise click.BadParameter("a revision is four digits, like 0002, or head or base.")
+    return value
 
 
 @click.group()
@@ -17,7 +24,7 @@ def command() -> None:
 
 
 @command.command()
-@click.option("--to", "revision", default="head", show_default=True, help="A revision, like 0002.")
+@click.option("--to", "revision", default="head", show_default=True, callback=_known_form, help="Like 0002.")
 def upgrade(revision: str) -> None:
     """Make the database, or bring its tables to this version. What is in it stays."""
     with closing(connect(loaded().database, create=True)) as transactions:
@@ -26,7 +33,7 @@ def upgrade(revision: str) -> None:
 
 
 @command.command()
-@click.argument("revision")
+@click.argument("revision", callback=_known_form)
 @yes
 def downgrade(revision: str, yes: bool) -> None:  # noqa: FBT001
     """Bring the tables back to an earlier REVISION, like 0001 or base.
@@ -35,7 +42,7 @@ def downgrade(revision: str, yes: bool) -> None:  # noqa: FBT001
     """
     with closing(connect(loaded().database)) as transactions:
         if not yes:
-            click.confirm(f"Go back to {revision}? What only later tables hold is lost.", abort=True, err=True)
+            make_sure(f"Go back to {revision}? What only later tables hold is lost.")
         migrate.downgrade(transactions.engine, revision)
         click.echo(f"The database is at revision {migrate.current(transactions.engine) or 'base (empty)'}.")
 

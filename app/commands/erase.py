@@ -2,7 +2,7 @@
 
 import click
 
-from app.commands import as_json, opened_store, tell, yes
+from app.commands import as_json, make_sure, opened_store, tell, yes
 from storage.audit import HOST
 
 
@@ -18,10 +18,14 @@ def command(who: str, conversation: str | None, yes: bool, json_wanted: bool) ->
     """
     with opened_store() as store:
         user = store.people.find(who)
-        what = f"conversation {conversation}" if conversation else "everything they wrote and everything about them"
+        what = (
+            f"conversation {conversation}"
+            if conversation is not None
+            else "everything they wrote and everything about them"
+        )
         if not yes:
-            click.confirm(f"Erase {what} for {who}? There is no way back.", abort=True, err=True)
-        if conversation:
+            make_sure(f"Erase {what} for {who}? There is no way back.")
+        if conversation is not None:
             erased = store.erase.conversation(user.id, conversation, actor=HOST)
         else:
             erased = store.erase.person(user.id, actor=HOST)
