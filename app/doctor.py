@@ -19,7 +19,7 @@ from storage.clock import SystemClock
 from storage.crypto import Keys
 from storage.database import Database
 from storage.engine import Transactions, parse_url, sqlite_file
-from storage.errors import StorageError
+from storage.errors import StorageError, WrongKey
 from storage.store import connect
 
 _LITTLE_SPACE = 500 * 2**20
@@ -89,8 +89,11 @@ def _reached(transactions: Transactions) -> Check:
 
 
 def _encryption(database: Database) -> Check:
-    with database.read() as connection:
-        keyring.check(connection, database.keys)
+    try:
+        with database.read() as connection:
+            keyring.check(connection, database.keys)
+    except WrongKey as error:
+        return Check("encryption", "failed", str(error))
     if database.keys.writing != "plain":
         return Check("encryption", "ok", f"on, key {database.keys.writing}")
     advice = (

@@ -32,7 +32,7 @@ NAMING_KEYS = frozenset(
 )
 _NAME = re.compile(r"[\w.:/@+#>-]{1,200}", re.ASCII)
 _NOT_IN_A_PLACE = re.compile(r"[^\w.-]", re.ASCII)
-_KEY = re.compile(r"[a-z_]{1,40}", re.ASCII)
+_KEY = re.compile(r"[a-z_][a-z0-9_]{0,39}", re.ASCII)
 _STRUCTLOGS_OWN = {"_record", "_from_structlog", "exc_info"}  # gone before anything is written
 _ERROR_FRAMES, _LONGEST_PLACE = 12, 200
 _Event = MutableMapping[str, Any]

@@ -1,6 +1,6 @@
 """Adapters: which exist, which one is live, and which conversations each learned from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
@@ -36,6 +36,7 @@ class Adapters:
         )
         sources = sorted({known(Kind.CONVERSATION, source) for source in learned_from})
         with self._database.write() as connection:
+            _require_unerased(connection, sources)
             connection.execute(
                 insert(AdapterRow).values(
                     id=adapter.id,
@@ -114,6 +115,14 @@ def adapters_that_saw(connection: Connection, where: ColumnElement[bool]) -> lis
         .order_by(AdapterSourceRow.adapter_id)
     )
     return list(connection.scalars(query))
+
+
+def _require_unerased(connection: Connection, conversations: Sequence[str]) -> None:
+    """Hold the conversations: an erasing that comes later finds the adapter and names it."""
+    here = ConversationRow.id.in_(conversations) & ConversationRow.deleted_at.is_(None)
+    held = connection.scalars(select(ConversationRow.id).where(here).order_by(ConversationRow.id).with_for_update())
+    if len(held.all()) != len(conversations):
+        raise Conflict("A conversation that this adapter learned from was erased meanwhile. Reject it and train again.")
 
 
 def _checked_path(path: object) -> str:

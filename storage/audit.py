@@ -116,7 +116,7 @@ def _compact(detail: dict[str, Any]) -> str:
 
 
 def _digest(*fields: object) -> str:
-    return hashlib.sha256(json.dumps(fields, ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(fields, ensure_ascii=True, default=repr).encode()).hexdigest()
 
 
 def _parse_anchor(text: str) -> tuple[int, str]:

@@ -60,8 +60,10 @@ class Keys:
         key, nonce = self._keys[0], secrets.token_bytes(_NONCE_BYTES)
         return _MARK + key.id + nonce + key.cipher.encrypt(nonce, text.encode(), place.encode())
 
-    def open(self, stored: bytes, place: str) -> str:
+    def open(self, stored: object, place: str) -> str:
         """Turn what was stored at a place back into the text, or say why that can't be."""
+        if not isinstance(stored, bytes):  # SQLite keeps any type in any column
+            raise _damaged(place)
         if not stored.startswith(_MARK):
             if not self._reads_plain:
                 raise Damaged(

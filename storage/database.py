@@ -51,8 +51,8 @@ class Database:
                 self._check_key_in_use(connection)
             yield connection
 
-    def forget(self) -> None:
-        self.transactions.forget()
+    def forget(self) -> bool:
+        return self.transactions.forget()
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -8,8 +8,9 @@ write, whatever the time-out.
 
 import fcntl
 import os
+import time
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from storage.errors import BadInput, Conflict, NotReady, Unavailable
 
 _BUSY_MS = 60_000
+_TRIES_TO_FORGET = 10
 _PRAGMAS = (
     f"busy_timeout={_BUSY_MS}",
     "synchronous=FULL",  # an acknowledged message survives a power cut, not only a crash
@@ -48,9 +50,21 @@ def parse_url(text: str) -> URL:
         raise NotReady("The database must be sqlite:///path/to/file.db or postgresql://user:password@host/name.")
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    if not url.database or url.database == ":memory:" or url.host or url.query:
+    if not _names_a_file(url):
         raise NotReady("SQLite needs a file and nothing else: sqlite:///path/to/file.db.")
     return url.set(drivername="sqlite")
+
+
+def _names_a_file(url: URL) -> bool:
+    if not url.database or url.database == ":memory:" or "\0" in url.database or url.query:
+        return False
+    if any(part is not None for part in (url.username, url.password, url.host)):
+        return False
+    try:
+        Path(url.database).exists()
+    except OSError:  # too long
+        return False
+    return True
 
 
 def sqlite_file(url: URL) -> Path | None:
@@ -68,19 +82,13 @@ def make_engine(url: URL) -> Engine:
     return engine
 
 
-def create(url: URL) -> None:
-    """Make SQLite's file if need be, readable for its owner alone, and set how it writes, which it remembers."""
-    if (file := sqlite_file(url)) is None:
-        return
+def make_file(file: Path) -> None:
+    """Make SQLite's file before SQLite does, readable for its owner alone."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
     except OSError as error:
         raise NotReady(f"{file.absolute()} cannot be made: {error.strerror}. Set ATTUNE_DATABASE_URL.") from None
-    engine = make_engine(url)
-    with readable_errors(), closing(engine.raw_connection()) as connection:
-        connection.cursor().execute("PRAGMA journal_mode=WAL")
-    engine.dispose()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
@@ -90,7 +98,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+    options = connection.get_execution_options()
+    if options.get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
 
 class Transactions:
@@ -122,12 +132,29 @@ class Transactions:
         with readable_errors(), autocommit.connect() as connection:
             yield connection
 
-    def forget(self) -> None:
-        """Leave nothing of erased text in SQLite's log; PostgreSQL frees it at its next vacuum."""
+    def forget(self) -> bool:
+        """Leave nothing of erased text in SQLite's log. False: somebody kept reading it; the next call clears it.
+
+        PostgreSQL frees it at its next vacuum.
+        """
         if self._file is None:
-            return
-        with self._turn_to_write(), self.outside_transactions() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            return True
+        for _ in range(_TRIES_TO_FORGET):
+            # Waiting for readers within the checkpoint would keep all writers waiting too.
+            with self._turn_to_write(), self.outside_transactions() as connection:
+                connection.exec_driver_sql("PRAGMA busy_timeout=100")
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+            if not busy:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def use_wal(self) -> None:
+        """Let SQLite's readers and writer work side by side; the file remembers it."""
+        if self._file is not None:
+            with self.outside_transactions() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     def settle(self) -> None:
         """After many writes: let the database tidy up and look at its own figures, as it does by itself in time."""

@@ -49,12 +49,17 @@ class Erasing:
         return erased
 
     def prune(self, keep: timedelta | None, keep_temporary: timedelta, *, actor: str = audit.HOST) -> Erased:
-        """Forget conversations unused for longer than `keep` (None: kept until deleted), temporary ones much sooner."""
+        """Forget conversations unused for longer than `keep` (None: kept until deleted), temporary ones much sooner.
+
+        One with an open flag stays until a human has looked at it.
+        """
         now = self._database.now()
         old = and_(ConversationRow.temporary.is_(True), ConversationRow.last_active < now - keep_temporary)
         if keep is not None:
             old = old | (ConversationRow.last_active < now - keep)
-        due = select(ConversationRow.id).where(old, ConversationRow.deleted_at.is_(None)).limit(_PRUNED_AT_ONCE)
+        flagged = select(FlagRow.conversation_id).where(FlagRow.state == FlagState.OPEN)
+        due = select(ConversationRow.id).where(old, ConversationRow.deleted_at.is_(None))
+        due = due.where(ConversationRow.id.not_in(flagged)).order_by(ConversationRow.id).limit(_PRUNED_AT_ONCE)
         total = Erased(0, 0, ())
         while True:
             with self._database.write() as connection:

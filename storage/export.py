@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from storage.adapters import Adapters
 from storage.audit import Audit
 from storage.conversations import Conversations
 from storage.database import Database, Reader
@@ -43,6 +44,7 @@ class Exporting:
                 "conversations": self._conversations(user),
                 "feedback": [asdict(feedback) for feedback in FeedbackGiven(self._database).of(user)],
                 "flags": self._flags(user),
+                "adapters_that_learned_from_you": Adapters(self._database).learned_from(user=user),
             }.items()
         }
 

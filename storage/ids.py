@@ -1,6 +1,6 @@
 """Ids that name their kind, sort by time, and cannot be guessed: `conv_06d2…`.
 
-48 bits are milliseconds and 80 are chance. Sorting by time keeps inserts at the end of every index, so that storing
+48 bits are milliseconds and 79 are chance. Sorting by time keeps inserts at the end of every index, so that storing
 costs the same in a full database (measured by `attune bench storage`).
 """
 
@@ -50,7 +50,7 @@ class _Numbers:
             if milliseconds == self._last >> _CHANCE_BITS:
                 self._last += 1 + secrets.randbits(_STEP_BITS)
             else:
-                self._last = milliseconds << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS)
+                self._last = milliseconds << _CHANCE_BITS | secrets.randbits(_CHANCE_BITS - 1)  # room for steps
             return self._last
 
 

@@ -9,7 +9,7 @@ what they wrote.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, text, tuple_, update
 
 from storage.crypto import HOW_TO_MAKE_A_KEY, PLAIN, Keys
 from storage.database import Database, place, place_key
@@ -42,6 +42,7 @@ def check(connection: Connection, keys: Keys) -> None:
 def adopt(database: Database) -> None:
     """Check the keys, and note the writing key if the database has not seen it before."""
     with database.write(checked=False) as connection:
+        _one_at_a_time(connection)
         check(connection, database.keys)
         _begin_using(connection, database)
 
@@ -49,6 +50,7 @@ def adopt(database: Database) -> None:
 def rekey(database: Database, progress: Callable[[int, int], None] = lambda _done, _total: None) -> int:
     """Rewrite all that is not under the writing key; safe to stop and start again. Gives how many rows it rewrote."""
     with database.write(checked=False) as connection:
+        _one_at_a_time(connection)
         check(connection, database.keys)
         _begin_using(connection, database)
         others = and_(DataKeyRow.id != database.keys.writing, DataKeyRow.retired_at.is_(None))
@@ -74,6 +76,12 @@ def sealed_tables() -> list[Table]:
 
 def sealed_columns(table: Table) -> list[str]:
     return [column.name for column in table.columns if isinstance(column.type, Sealed)]
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    """Two that open a new database at once, one with a key and one without, would both find it empty."""
+    if connection.dialect.name == "postgresql":  # ordinary writers only share rows of this table: they go on
+        connection.execute(text("LOCK TABLE data_key IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _begin_using(connection: Connection, database: Database) -> None:

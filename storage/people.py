@@ -1,6 +1,7 @@
 """People: who they are to Attune, what they may do, what they agreed to."""
 
 import re
+import unicodedata
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -30,8 +31,8 @@ class People:
     def add(self, handle: str | None = None, role: Role = Role.SEEKER, *, actor: str = audit.HOST) -> User:
         """A new person; without a handle, an anonymous one. Giving somebody power is audited."""
         user, now = self._database.new_id(Kind.USER), self._database.now()
-        if handle is not None and name(handle, "handle", 64).startswith(_ID_BEGINNING):
-            raise BadInput(f"A handle cannot begin like an id, with {_ID_BEGINNING}. Choose another.")
+        if handle is not None:
+            _check_handle(handle)
         with self._database.write() as connection:
             if handle is not None and connection.scalar(select(UserRow.id).where(UserRow.handle == handle)):
                 raise Conflict("This handle is taken. Choose another.")
@@ -124,6 +125,14 @@ class People:
         here = (UserRow.id == known(Kind.USER, user), UserRow.erased_at.is_(None))
         if not connection.execute(update(UserRow).where(*here).values(**changes)).rowcount:
             raise missing(Kind.USER)
+
+
+def _check_handle(handle: str) -> None:
+    if name(handle, "handle", 64).startswith(_ID_BEGINNING):
+        raise BadInput(f"A handle cannot begin like an id, with {_ID_BEGINNING}. Choose another.")
+    # Otherwise Ada could pass for ada.
+    if unicodedata.normalize("NFKC", handle).casefold() != handle:
+        raise BadInput("A handle is written in small letters and in their usual form. Choose another.")
 
 
 def _country(value: object) -> object:

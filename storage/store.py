@@ -13,8 +13,7 @@ from storage.clock import Clock, SystemClock
 from storage.conversations import Conversations
 from storage.crypto import Keys
 from storage.database import Database
-from storage.engine import Transactions, parse_url, sqlite_file
-from storage.engine import create as make_file
+from storage.engine import Transactions, make_file, parse_url, sqlite_file
 from storage.erase import Erasing
 from storage.errors import NotReady
 from storage.export import Exporting
@@ -61,11 +60,14 @@ def connect(url: str, *, create: bool = False) -> Transactions:
     """Reach a database whatever its state. Without `create`, a missing SQLite file is an error and stays missing."""
     parsed = parse_url(url)
     file = sqlite_file(parsed)
-    if file is not None and not create and not file.exists():
+    if file is not None and create:
+        make_file(file)
+    elif file is not None and not file.exists():
         raise NotReady(f"There is no database at {file.absolute()} yet. Run `attune db upgrade` to make one.")
+    transactions = Transactions(parsed)
     if create:
-        make_file(parsed)
-    return Transactions(parsed)
+        transactions.use_wal()
+    return transactions
 
 
 def rekey(url: str, keys: Sequence[str], progress: Callable[[int, int], None], clock: Clock | None = None) -> int:

@@ -112,7 +112,8 @@ class Turns:
             here = (CandidateRow.turn_id == turn, CandidateRow.index == _number(index))
             query = select(CandidateRow.response, CandidateRow.safety).where(*here)
             row = connection.execute(query).one_or_none()
-            if row is None or row.safety is not None or found.reply_id is None:
+            found = self._find(connection, turn)  # as it is now that nobody else can change it
+            if row is None or row.safety is not None or turn != self._newest_answered(connection, found.message_id):
                 raise Conflict("This reply cannot be chosen. Load the conversation again.")
             if index == found.chosen:
                 return _turn(self._database, found)
@@ -131,6 +132,11 @@ class Turns:
                 )
             )
             return _turn(self._database, self._find(connection, turn))
+
+    @staticmethod
+    def _newest_answered(connection: Connection, message: str) -> str | None:
+        answered = select(TurnRow.id).where(TurnRow.message_id == message, TurnRow.state == TurnState.ANSWERED)
+        return connection.scalar(answered.order_by(TurnRow.id.desc()).limit(1))
 
     def _abandon(self, connection: Connection, which: ColumnElement[bool]) -> int:
         pending = update(TurnRow).where(which, TurnRow.state == TurnState.PENDING)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from databases import BACKENDS, KEY, FakeClock, file_of, run_migrations
+from databases import BACKENDS, KEY, FakeClock, empty_again, file_of, run_migrations
 from storage.store import Store, open_store
 from storage.throwaway import HOW_TO_GET_IT, programs, throwaway_postgres
 
@@ -86,10 +86,22 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def spare() -> list[str]:
+    """PostgreSQL databases that a test has left, empty again: making one takes much longer."""
+    return []
+
+
 @pytest.fixture
-def url(backend: str, migrated_database: Callable[[str], str]) -> str:
+def url(backend: str, migrated_database: Callable[[str], str], spare: list[str]) -> Iterator[str]:
     """A database of the test's own, with all tables and nothing in them, on each backend."""
-    return migrated_database(backend)
+    if backend == "sqlite":
+        yield migrated_database(backend)
+        return
+    url = spare.pop() if spare else migrated_database(backend)
+    yield url
+    if empty_again(url):
+        spare.append(url)
 
 
 @pytest.fixture

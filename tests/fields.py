@@ -78,7 +78,7 @@ def _opened(me: Me, conversation: str) -> dict[str, Any]:
 
 
 def _kept(me: Me, night: Any) -> Any:  # noqa: ANN401
-    return _one(me.store.nights.newest(10_000), night.id)
+    return _one(me.store.nights.newest(30), night.id)
 
 
 def _actor(me: Me, *_: object) -> str:
@@ -229,7 +229,7 @@ FIELDS = [
     Field(
         "worker",
         lambda me, _, t: me.store.nights.claim(t, FOREVER),
-        lambda me, _, night: _kept(me, night).claimed_by.rpartition("#")[0],
+        lambda me, _, night: _one(me.store.nights.newest(10_000), night.id).claimed_by.rpartition("#")[0],
         lambda me: me.store.nights.plan(next(fresh), {}),
     ),
     *(_found_by_night(column) for column in ("data_summary", "metrics", "gate")),

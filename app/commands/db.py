@@ -7,7 +7,9 @@ from datetime import timedelta
 import click
 
 from app.commands import as_json, loaded, make_sure, opened_store, progress, tell, yes
+from app.settings import SettingsError
 from storage import migrate
+from storage.crypto import HOW_TO_MAKE_A_KEY
 from storage.store import connect
 from storage.store import rekey as rekey_database
 
@@ -57,7 +59,7 @@ def rekey(json_wanted: bool) -> None:  # noqa: FBT001
     """
     settings = loaded()
     if not settings.keys:
-        raise click.ClickException("ATTUNE_DATA_KEY is not set: there is no key to encrypt with.")
+        raise SettingsError([f"ATTUNE_DATA_KEY is not set: there is no key to encrypt with. {HOW_TO_MAKE_A_KEY}"])
     with progress("Re-encrypting") as show:
         count = rekey_database(settings.database, settings.keys, show)
     tell(json_wanted, {"rewritten": count}, f"{count} rows rewritten. Older keys can go from ATTUNE_DATA_KEY now.")
@@ -66,7 +68,10 @@ def rekey(json_wanted: bool) -> None:  # noqa: FBT001
 @command.command()
 @as_json
 def prune(json_wanted: bool) -> None:  # noqa: FBT001
-    """Erase conversations unused for ATTUNE_RETENTION_DAYS, and temporary ones after ATTUNE_TEMPORARY_HOURS."""
+    """Erase conversations unused for ATTUNE_RETENTION_DAYS, and temporary ones after ATTUNE_TEMPORARY_HOURS.
+
+    One that an operator has yet to look at stays until its flag is closed.
+    """
     settings = loaded()
     keep = None if settings.retention_days is None else timedelta(days=settings.retention_days)
     with opened_store() as store:

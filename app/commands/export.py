@@ -33,8 +33,12 @@ def command(who: str, form: str, output: Path | None) -> None:
         raise click.ClickException(f"{output} exists already. Name a new file.") from None
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(text.encode())
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+    except OSError as error:
+        output.unlink()  # half an export would only be mistaken for one
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from None
     click.echo(
         f"Written to {output}. It holds private words: keep it safe, delete it when it is no longer needed.", err=True
     )

@@ -20,6 +20,7 @@ from storage import bench
 from storage.crypto import Keys
 from storage.store import open_store
 from storage.throwaway import programs
+from storage.values import ReviewAction
 
 WORD = "qzx"
 
@@ -111,9 +112,11 @@ def test_a_new_database_can_be_read_by_nobody_else() -> None:
 
 
 def test_nothing_stays_longer_than_the_settings_say(
-    filled: tuple[Attune, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    filled: tuple[Attune, dict[str, str]], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attune, ids = filled
+    with closing(open_store(url)) as store:
+        store.flags.review(ids["operator"], ids["flag"], ReviewAction.CLOSE, None)
     assert attune.json("db", "prune") == {"conversations": 0, "messages": 0, "adapters": []}
     monkeypatch.setenv("ATTUNE_RETENTION_DAYS", "36500")
     assert attune.json("db", "prune")["conversations"] == 0

@@ -1,15 +1,13 @@
-"""How commands fail: in words, with an exit code, as JSON where that was asked for, and never with a traceback."""
+"""How commands fail: in words, with an exit code, as JSON where that was asked for, and never with a traceback.
+
+What a process of its own shows is in test_streams.py.
+"""
 
 import json
 import logging
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 import pytest
@@ -175,6 +173,28 @@ def test_odd_arguments_are_no_fault_of_attune(arguments: list[str], capsys: pyte
     assert run(["user", "list"]) == 0
 
 
+@pytest.mark.parametrize("arguments", [["doctor"], ["db", "upgrade"], ["user", "list"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "place",
+    ["/text", "/folder", "/text/x.db", f"/{'n' * 300}.db", "/x\0.db", "ann@/x.db", ":word@/x.db", "host/x.db"],
+    ids=["a text", "a folder", "below a file", "a long name", "no name", "a user", "a password", "a host"],
+)
+def test_an_odd_place_for_the_database_is_no_fault_of_attune(
+    place: str, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("text").write_text("not a database " * 100)
+    Path("folder").mkdir()
+    Path(".env").write_text(f"ATTUNE_DATABASE_URL=sqlite://{place}\n")
+    before = sorted(Path().rglob("*"))
+
+    assert run(arguments) in {1, 2}
+
+    out, err = capsys.readouterr()
+    assert ("FAIL" in out) is (arguments == ["doctor"])
+    assert "fault" not in err
+    assert sorted(Path().rglob("*")) == before
+
+
 @pytest.mark.usefixtures("ready")
 def test_an_empty_anchor_is_not_taken_for_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "verify", "--anchor", ""]) == 1
@@ -232,58 +252,3 @@ def test_an_interrupted_command_stops_with_130(
 
     out, err = capsys.readouterr()
     assert (only_error(out), err.strip()) == ("Stopped.", "Error: Stopped.")
-
-
-def start(*arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "app", *arguments]
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-
-
-def _closed_pipe() -> int:
-    reader, writer = os.pipe()
-    os.close(reader)
-    return writer
-
-
-def _full_disk() -> int:
-    return os.open("/dev/full", os.O_WRONLY)
-
-
-@pytest.mark.parametrize("arguments", [["user", "list"], ["user", "role", "nobody", "admin"]], ids=["works", "fails"])
-@pytest.mark.parametrize("broken", [_closed_pipe, _full_disk])
-@pytest.mark.usefixtures("ready")
-def test_an_output_that_nobody_takes_is_no_reason_for_a_traceback(
-    broken: Callable[[], int], arguments: list[str]
-) -> None:
-    output = broken()
-    process = start(*arguments, "--json", stdout=output)
-    _, err = process.communicate(timeout=60)
-    os.close(output)
-
-    assert process.returncode == 1
-    assert [word for word in (b"Traceback", b"Exception ignored", b"fault") if word in err] == []
-
-
-@pytest.mark.slow
-def test_control_c_ends_a_long_command_with_130() -> None:
-    process = start("bench", "storage", "--turns", "100000", "--json")
-    assert process.stderr is not None
-    os.read(process.stderr.fileno(), 1)  # its label: it has begun
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-
-    assert process.returncode == 130
-    assert only_error(out.decode()) == "Stopped."
-    assert b"Traceback" not in err
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("ready")
-def test_a_command_of_its_own_process_has_the_exit_code_and_streams_of_the_others() -> None:
-    done = [start(*arguments) for arguments in (["user", "list"], ["user", "role", "nobody", "admin"], ["user"])]
-    ends = [process.communicate(timeout=60) for process in done]
-
-    assert [process.returncode for process in done] == [0, 1, 2]
-    assert [bool(out) for out, _ in ends] == [True, False, False]
-    assert ends[1][1] == b"Error: There is no such person.\n"

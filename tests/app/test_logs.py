@@ -45,6 +45,7 @@ def lines(out: StringIO) -> list[dict[str, Any]]:
         ("reason", "TimeoutError"),
         ("adapter", "attune-7b@3"),
         ("anything", 3),
+        ("p95_ms", 12.5),
         ("anything", -0.25),
         ("anything", True),
         ("anything", None),

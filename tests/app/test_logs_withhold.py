@@ -132,7 +132,7 @@ WAYS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(words=anything)
 def test_what_a_person_wrote_never_reaches_the_log(form: Form, way: str, words: str) -> None:
     with logged(form) as out:

@@ -128,7 +128,7 @@ def test_a_value_that_cannot_be_used_is_refused_with_what_it_must_be(
     assert [problem.split(" must be ")[0] for problem in problems()] == [f"ATTUNE_{name}"]
 
 
-@pytest.mark.parametrize("line", [f'ATTUNE_DATA_KEY="{KEY}', f"ATTUNE_DATA_KEY {KEY}"], ids=["open quote", "no ="])
+@pytest.mark.parametrize("line", [f'ATTUNE_DATA_KEY="{KEY}', f"ATTUNE_DATA_KEY {KEY}", f"ATTUNE_DATA_KEY:{KEY}"])
 def test_a_line_of_the_file_that_makes_no_sense_is_not_passed_over(line: str) -> None:
     Path(".env").write_text(f"ATTUNE_LOG_LEVEL=error\n{line}\n")
 

@@ -42,7 +42,7 @@ def test_the_newest_entries_come_first(chain: Store) -> None:
 
 
 def test_an_altered_entry_shows(chain: Store, url: str) -> None:
-    sql(url, "CREATE TABLE kept AS SELECT * FROM audit")
+    sql(url, "DROP TABLE IF EXISTS kept", "CREATE TABLE kept AS SELECT * FROM audit")
     for seq in (1, 3, 5):
         for column in ("at", "actor", "action", "subject", "detail", "prev_hash", "hash"):
             sql(url, f"UPDATE audit SET {column} = '?' || substr({column}, 2) WHERE seq = {seq}")
@@ -62,7 +62,7 @@ def test_an_entry_that_was_altered_together_with_its_hash_shows_at_the_next_one(
 
 
 def test_a_removed_entry_shows(chain: Store, url: str) -> None:
-    sql(url, "CREATE TABLE kept AS SELECT * FROM audit")
+    sql(url, "DROP TABLE IF EXISTS kept", "CREATE TABLE kept AS SELECT * FROM audit")
     for removed in ("seq = 1", "seq <= 2", "seq = 3", "seq = 5", "seq >= 4", "seq > 0"):
         sql(url, f"DELETE FROM audit WHERE {removed}")
         assert "removed" in (told := str(chain.audit.verify().problems)) or "missing" in told
@@ -97,7 +97,7 @@ def test_a_head_that_was_tampered_with_shows(chain: Store, url: str) -> None:
         "INSERT INTO audit_head SELECT 2, seq, hash FROM audit_head",
         "DELETE FROM audit_head",
     ):
-        sql(url, "CREATE TABLE kept AS SELECT * FROM audit_head", tampering)
+        sql(url, "DROP TABLE IF EXISTS kept", "CREATE TABLE kept AS SELECT * FROM audit_head", tampering)
         assert chain.audit.verify().problems, tampering
         sql(url, "DELETE FROM audit_head", "INSERT INTO audit_head SELECT * FROM kept", "DROP TABLE kept")
         assert chain.audit.verify().problems == ()

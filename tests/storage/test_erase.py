@@ -1,17 +1,19 @@
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, select, update
 
-from databases import FakeClock, file_of
+from databases import FakeClock, file_of, transactions_of
+from rerank.types import Category, Tier
 from scenes import Rows, fill, meeting, rows
 from storage.errors import NotFound
 from storage.keyring import sealed_columns
-from storage.models import Row
+from storage.models import FlagRow, Row, UserRow
 from storage.store import Store, open_store
-from storage.values import Erased, FeedbackKind, FlagState, Purpose, TurnState
+from storage.values import Erased, FeedbackKind, FlagState, Purpose, ReviewAction, Role, TurnState
 
 WORD = "xylophonesque"
 TABLES = Row.metadata.sorted_tables
@@ -25,7 +27,9 @@ def erase_conversation(store: Store, ids: dict[str, str]) -> Erased:
     return store.erase.conversation(ids["user"], ids["conversation"])
 
 
-def prune(store: Store, _ids: dict[str, str]) -> Erased:
+def prune(store: Store, ids: dict[str, str]) -> Erased:
+    with store.database.write() as connection:  # else it would be held back
+        connection.execute(update(FlagRow).where(FlagRow.id == ids["flag"]).values(state=FlagState.CLOSED))
     return store.erase.prune(timedelta(days=5), timedelta(days=5))
 
 
@@ -253,3 +257,30 @@ def test_a_swipe_that_meets_the_erasing_of_its_person_is_refused_or_erased_but_h
     assert isinstance(erased, Erased), erased
     assert not isinstance(chosen, Exception) or isinstance(chosen, NotFound), chosen
     assert set(sealed(rows(url), Row.metadata.tables["message"])["text"]) == {None}
+
+
+@pytest.mark.slow
+def test_a_reader_holds_erasing_up_for_seconds_at_most_and_the_next_pruning_clears_what_it_kept(
+    migrated_database: Callable[[str], str], clock: FakeClock
+) -> None:
+    url = migrated_database("sqlite")
+    with closing(open_store(url, [], clock)) as store, closing(transactions_of(url)) as reader:
+        ids = fill(store, clock, WORD)
+        with reader.read() as connection:
+            connection.execute(select(UserRow.id)).all()
+            began = time.monotonic()
+            store.erase.person(ids["user"])
+            assert time.monotonic() - began < 10
+        store.erase.prune(None, timedelta(days=1))
+        for file in file_of(url).parent.iterdir():
+            assert WORD.encode() not in file.read_bytes(), file.name
+
+
+def test_pruning_holds_back_what_a_human_has_yet_to_look_at(store: Store, clock: FakeClock) -> None:
+    operator, me = store.people.add("op", Role.OPERATOR).id, store.people.add().id
+    conversation = store.conversations.start(me, temporary=True).id
+    flag = store.flags.raise_flag(conversation, None, Tier.CRISIS, Category.SUICIDE, WORD, clock.now()).id
+    clock.pass_by(days=400)
+    assert store.erase.prune(timedelta(days=1), timedelta(hours=1)).conversations == 0
+    store.flags.review(operator, flag, ReviewAction.CLOSE)
+    assert store.erase.prune(timedelta(days=1), timedelta(hours=1)).conversations == 1
