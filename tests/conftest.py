@@ -1,12 +1,15 @@
 """The fixtures that all tests share: real databases, made by the migrations, empty and the test's own."""
 
+import logging
 import os
 import shutil
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import make_url
 
 from databases import BACKENDS, KEY, FakeClock, empty_again, file_of, run_migrations
@@ -29,6 +32,47 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("ATTUNE_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def fresh_logs() -> Callable[[], None]:
+    """Put the logs back as they are when a process starts."""
+
+    def reset() -> None:
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+        for handler in logging.getLogger().handlers[:]:
+            if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+                logging.getLogger().removeHandler(handler)
+
+    return reset
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_logs: Callable[[], None]) -> Iterator[None]:
+    """A folder of its own and fresh logs, for a test that runs commands."""
+    monkeypatch.chdir(tmp_path)
+    fresh_logs()
+    yield
+    fresh_logs()
+
+
+@pytest.fixture
+def me(store: Store) -> str:
+    """A person."""
+    return store.people.add().id
+
+
+@pytest.fixture
+def talk(store: Store, me: str) -> str:
+    """A conversation of theirs."""
+    return store.conversations.start(me).id
+
+
+@pytest.fixture
+def turn(store: Store, me: str, talk: str) -> str:
+    """A pending turn in it."""
+    return store.turns.submit(me, talk, "c1", "hello").id
 
 
 @pytest.fixture

@@ -2,36 +2,23 @@
 
 import io
 import json
-import logging
 import stat
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from app.__main__ import run
 from databases import KEY, FakeClock
 from scenes import fill, sql
 from storage.store import open_store
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 WORD = "qzx"
 on_sqlite = pytest.mark.parametrize("backend", ["sqlite"])  # where the database makes no difference
-
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, and the logs as they were afterwards."""
-    monkeypatch.chdir(tmp_path)
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    for handler in logging.getLogger().handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 import io
 import json
-import logging
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from app.__main__ import run
 from databases import KEY, OTHER_KEY, FakeClock, file_of
@@ -22,19 +20,9 @@ from storage.store import open_store
 from storage.throwaway import programs
 from storage.values import ReviewAction
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 WORD = "qzx"
-
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, and the logs as they were afterwards."""
-    monkeypatch.chdir(tmp_path)
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    for handler in logging.getLogger().handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            logging.getLogger().removeHandler(handler)
 
 
 class Attune:

@@ -1,14 +1,12 @@
 import json
-import logging
 import socket
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from app.__main__ import run
 from databases import KEY, OTHER_KEY, FakeClock, file_of, run_migrations, transactions_of
@@ -16,20 +14,10 @@ from scenes import fill, rows, sql
 from storage import migrate
 from storage.store import open_store
 
+pytestmark = pytest.mark.usefixtures("alone")
+
 SECRET = "hunter2"  # noqa: S105 - it stands for one
 Checks = dict[str, dict[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, and the logs as they were afterwards."""
-    monkeypatch.chdir(tmp_path)
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    for handler in logging.getLogger().handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture

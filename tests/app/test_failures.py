@@ -4,14 +4,11 @@ What a process of its own shows is in test_streams.py.
 """
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-import structlog
 
 import app.doctor
 from app.__main__ import run
@@ -20,6 +17,8 @@ from databases import run_migrations
 from storage import bench
 from storage.audit import Audit
 from storage.people import People
+
+pytestmark = pytest.mark.usefixtures("alone")
 
 PRIVATE = "I qzx feel so alone"
 NEEDS_A_DATABASE = [
@@ -35,21 +34,8 @@ NEEDS_A_DATABASE = [
 NEEDS_SETTINGS = [*NEEDS_A_DATABASE, ["db", "upgrade"], ["db", "rekey"]]
 
 
-@pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder of its own, and the logs as at the start of a process, before and afterwards."""
-    monkeypatch.chdir(tmp_path)
-    structlog.reset_defaults()
-    yield
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    for handler in logging.getLogger().handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            logging.getLogger().removeHandler(handler)
-
-
 @pytest.fixture
-def ready(monkeypatch: pytest.MonkeyPatch) -> None:
+def ready(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - it comes first
     """A database to work with."""
     monkeypatch.setenv("ATTUNE_DATABASE_URL", "sqlite:///x.db")
     run_migrations("sqlite:///x.db")

@@ -1,7 +1,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from io import StringIO
 from threading import Thread
@@ -15,15 +15,11 @@ from storage.values import Role
 
 
 @pytest.fixture
-def out() -> Iterator[StringIO]:
+def out(fresh_logs: Callable[[], None]) -> Iterator[StringIO]:
     stream = StringIO()
     logs.configure("json", "info", stream)
     yield stream
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    for handler in logging.getLogger().handlers[:]:
-        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
-            logging.getLogger().removeHandler(handler)
+    fresh_logs()
 
 
 def log(name: str = "app.test") -> Any:  # noqa: ANN401 - structlog's loggers have whatever methods one calls

@@ -11,11 +11,6 @@ Say = Callable[..., str]
 
 
 @pytest.fixture
-def me(store: Store) -> str:
-    return store.people.add().id
-
-
-@pytest.fixture
 def say(store: Store, clock: FakeClock, me: str) -> Say:
     """Start a conversation that holds these messages, a second after the one before; gives its id."""
 

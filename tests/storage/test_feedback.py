@@ -9,21 +9,6 @@ from storage.store import Store
 from storage.values import FeedbackKind
 
 
-@pytest.fixture
-def me(store: Store) -> str:
-    return store.people.add().id
-
-
-@pytest.fixture
-def talk(store: Store, me: str) -> str:
-    return store.conversations.start(me).id
-
-
-@pytest.fixture
-def turn(store: Store, me: str, talk: str) -> str:
-    return store.turns.submit(me, talk, "c1", "hello").id
-
-
 def test_every_kind_of_feedback_is_read_as_it_was_given(
     store: Store, clock: FakeClock, me: str, talk: str, turn: str
 ) -> None:

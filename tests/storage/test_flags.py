@@ -13,16 +13,6 @@ NO_SUCH_FLAG = r"^There is no such flag\.$"
 
 
 @pytest.fixture
-def me(store: Store) -> str:
-    return store.people.add().id
-
-
-@pytest.fixture
-def talk(store: Store, me: str) -> str:
-    return store.conversations.start(me).id
-
-
-@pytest.fixture
 def operator(store: Store) -> str:
     return store.people.add("op", Role.OPERATOR).id
 

@@ -15,22 +15,6 @@ BETTER = Candidate(1, "since", "Tell me more.", 9, format_ok=True, safety=None, 
 GATED = Candidate(2, "so", "You have a disorder.", 7, format_ok=True, safety="diagnosis", reward=None)
 
 
-@pytest.fixture
-def me(store: Store) -> str:
-    return store.people.add().id
-
-
-@pytest.fixture
-def talk(store: Store, me: str) -> str:
-    return store.conversations.start(me).id
-
-
-@pytest.fixture
-def turn(store: Store, me: str, talk: str) -> str:
-    """A pending turn."""
-    return store.turns.submit(me, talk, "c1", "hello").id
-
-
 def texts(store: Store, me: str, talk: str) -> list[str | None]:
     return [message.text for message in store.conversations.open(me, talk).messages]
 
