@@ -1,9 +1,9 @@
 """Structured logs that cannot hold what a person wrote.
 
 Events have names, like `night.claimed`. Text may only stand under the keys listed here, and only if it looks like a
-name, an id or a path; other text is replaced by its length. Of an exception the log has its type and where it was raised, never its message:
-messages quote values. Other libraries' records keep their logger, level and place, not their text, for the same
-reason. Numbers, times and yes or no pass.
+name, an id or a path; other text is replaced by its length. Of an exception the log has its type and where it was
+raised, never its message: messages quote values. Other libraries' records keep their logger, level and place, not
+their text, for the same reason. Numbers, times and yes or no pass.
 """
 
 import logging
