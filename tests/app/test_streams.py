@@ -27,7 +27,14 @@ def _ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(*arguments: str, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "app", *arguments]
-    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, stdout=stdout, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, preexec_fn=_heed_control_c
+    )
+
+
+def _heed_control_c() -> None:
+    # Whatever runs the tests in the background may have told its children to ignore it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _closed_pipe() -> int:
