@@ -42,7 +42,9 @@ def examine(env_file: Path = settings_module.ENV_FILE) -> list[Check]:
     except SettingsError as error:
         return [python, *(Check("settings", "failed", problem) for problem in error.problems)]
     found = (
-        f"read from {env_file.absolute()} and the environment" if env_file.is_file() else "read from the environment"
+        f"read from {env_file.absolute()} and the environment"
+        if env_file.is_file()
+        else "read from the environment, else the defaults"
     )
     return [python, Check("settings", "ok", found), *_storage(settings)]
 
@@ -55,15 +57,18 @@ def _storage(settings: Settings) -> Iterator[Check]:
         yield Check("database", "failed", str(error))
         return
     with closing(transactions):
+        name = "database"
         try:
             yield _reached(transactions)
+            name = "tables"
             migrate.require_newest(transactions)
             yield Check("tables", "ok", f"at revision {migrate.newest()}")
+            name = "database"
             database = Database(transactions, Keys(settings.keys), SystemClock())
             yield _encryption(database)
             yield _audit(database)
         except StorageError as error:
-            yield Check("database", "failed", str(error))
+            yield Check(name, "failed", str(error))
 
 
 def _space(settings: Settings) -> Iterator[Check]:
@@ -92,8 +97,11 @@ def _encryption(database: Database) -> Check:
     try:
         with database.read() as connection:
             keyring.check(connection, database.keys)
+            older = ", ".join(keyring.still_needed(connection, database.keys))
     except WrongKey as error:
         return Check("encryption", "failed", str(error))
+    if older:
+        return Check("encryption", "warning", f"some words are still under the key {older}", "Run `attune db rekey`.")
     if database.keys.writing != "plain":
         return Check("encryption", "ok", f"on, key {database.keys.writing}")
     advice = (

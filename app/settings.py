@@ -94,7 +94,8 @@ def load(env_file: Path = ENV_FILE) -> Settings:
         settings = Settings(_env_file=env_file if lines else None)  # type: ignore[call-arg]
     except ValidationError as error:
         names = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
-        problems += [f"{PREFIX}{name.upper()} must be {Settings.model_fields[name].description}." for name in names]
+        wanted = {name: (Settings.model_fields[name].description or "").rstrip(".") for name in names}
+        problems += [f"{PREFIX}{name.upper()} must be {description}." for name, description in wanted.items()]
     if problems or settings is None:
         raise SettingsError(problems)
     return settings

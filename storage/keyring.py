@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, or_, select, text, tuple_, update
 
-from storage.crypto import HOW_TO_MAKE_A_KEY, PLAIN, Keys
+from storage.crypto import PLAIN, Keys
 from storage.database import Database, place, place_key
 from storage.errors import WrongKey
 from storage.models import DataKeyRow, Row, Sealed
@@ -34,9 +34,15 @@ def check(connection: Connection, keys: Keys) -> None:
     if keys.writing == PLAIN:
         raise WrongKey(f"This database is encrypted. Set ATTUNE_DATA_KEY to the key it was written with ({names}).")
     raise WrongKey(
-        f"This database was written with the key {names}, which ATTUNE_DATA_KEY does not have. "
-        f"Add it behind the new one, separated by a comma. {HOW_TO_MAKE_A_KEY}"
+        f"This database was written with the key {names}, which ATTUNE_DATA_KEY does not have. Set it to that key; "
+        "a newly made one cannot open it. While you change keys it is NEW,OLD."
     )
+
+
+def still_needed(connection: Connection, keys: Keys) -> list[str]:
+    """The keys beside the writing one that some text may still be under: `rekey` has not ended."""
+    other = (DataKeyRow.emptied_at.is_(None), DataKeyRow.id != keys.writing)
+    return list(connection.scalars(select(DataKeyRow.id).where(*other).order_by(DataKeyRow.id)))
 
 
 def adopt(database: Database) -> None:

@@ -39,10 +39,13 @@ def require_newest(transactions: Transactions) -> None:
         return
     if found is None:
         raise NotReady("The database has no tables yet. Run `attune db upgrade`.")
-    known = {script.revision for script in ScriptDirectory.from_config(_config(_SCRIPTS)).walk_revisions()}
-    if found in known:
+    if found in _revisions(_SCRIPTS):
         raise NotReady(f"The database is at revision {found}, this version needs {wanted}. Run `attune db upgrade`.")
     raise NotReady(f"The database is at revision {found}, made by a newer Attune. Install that version or a later one.")
+
+
+def _revisions(scripts: str) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config(scripts)).walk_revisions()}
 
 
 def _run(verb: Any, engine: Engine, revision: str, scripts: str) -> None:  # noqa: ANN401
@@ -51,8 +54,9 @@ def _run(verb: Any, engine: Engine, revision: str, scripts: str) -> None:  # noq
     with readable_errors():
         try:
             verb(config, revision)
-        except CommandError as error:
-            raise NotReady(f"Alembic could not do it: {error}. Revisions: `attune db --help`.") from None
+        except CommandError:
+            there_are = ", ".join(["base", *sorted(_revisions(scripts))])
+            raise NotReady(f"The tables cannot be brought to {revision}. The revisions are: {there_are}.") from None
 
 
 def _config(scripts: str) -> Config:

@@ -54,6 +54,7 @@ def make_sure(question: str) -> None:
     except click.Abort:
         if sys.stdin.isatty():
             raise
+        click.echo(err=True)
         raise click.ClickException("Nobody said yes. To go ahead without being asked, add --yes.") from None
 
 

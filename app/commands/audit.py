@@ -21,6 +21,9 @@ def verify(anchor: str | None, json_wanted: bool) -> int:  # noqa: FBT001
     with opened_store() as store:
         verdict = store.audit.verify(anchor)
     lines = [f"Broken: {problem}" for problem in verdict.problems] or ["The chain is whole."]
-    lines.append(f"Entries: {verdict.entries}. Anchor: {verdict.anchor}")
+    if verdict.problems:
+        lines.append(f"Entries: {verdict.entries}. Keep the anchor that you noted; the chain has none now.")
+    else:
+        lines.append(f"Entries: {verdict.entries}. Anchor: {verdict.anchor}")
     tell(json_wanted, verdict, "\n".join(lines))
     return 1 if verdict.problems else 0

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import click
 
+from app import wiring
 from app.commands import as_json, loaded, make_sure, opened_store, progress, tell, yes
 from app.settings import SettingsError
 from storage import migrate
@@ -59,10 +60,13 @@ def rekey(json_wanted: bool) -> None:  # noqa: FBT001
     """
     settings = loaded()
     if not settings.keys:
+        wiring.make_store(settings).close()  # where the database is encrypted, that says which key is missing
         raise SettingsError([f"ATTUNE_DATA_KEY is not set: there is no key to encrypt with. {HOW_TO_MAKE_A_KEY}"])
     with progress("Re-encrypting") as show:
         count = rekey_database(settings.database, settings.keys, show)
-    tell(json_wanted, {"rewritten": count}, f"{count} rows rewritten. Older keys can go from ATTUNE_DATA_KEY now.")
+    text = f"Everything is under the first key now; {count} rows were rewritten for it."
+    text += " The older keys can go from ATTUNE_DATA_KEY." if len(settings.keys) > 1 else ""
+    tell(json_wanted, {"rewritten": count}, text)
 
 
 @command.command()

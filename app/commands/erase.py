@@ -24,7 +24,7 @@ def command(who: str, conversation: str | None, yes: bool, json_wanted: bool) ->
             else "everything they wrote and everything about them"
         )
         if not yes:
-            make_sure(f"Erase {what} for {who}? There is no way back.")
+            make_sure(f"Erase {what} of {who}? There is no way back.")
         if conversation is not None:
             erased = store.erase.conversation(user.id, conversation, actor=HOST)
         else:

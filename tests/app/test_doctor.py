@@ -12,7 +12,7 @@ from app.__main__ import run
 from databases import KEY, OTHER_KEY, FakeClock, file_of, run_migrations, transactions_of
 from scenes import fill, rows, sql
 from storage import migrate
-from storage.store import open_store
+from storage.store import open_store, rekey
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -125,7 +125,7 @@ def test_a_newer_database_wants_a_newer_attune(url: str, doctor: Callable[..., A
     ("keys", "advice"),
     [
         ([], "Set ATTUNE_DATA_KEY to the key it was written with"),
-        ([OTHER_KEY], "which ATTUNE_DATA_KEY does not have. Add it behind the new one"),
+        ([OTHER_KEY], "which ATTUNE_DATA_KEY does not have. Set it to that key"),
     ],
     ids=["no key", "another key"],
 )
@@ -241,3 +241,12 @@ def test_a_person_reads_what_to_do(url: str, capsys: pytest.CaptureFixture[str],
     lines = capsys.readouterr().out.splitlines()
     assert "attune db upgrade" in "".join(line for line in lines if line.startswith("FAIL"))
     assert lines[-1] == "Something does not work: see FAIL above."
+
+
+def test_a_rotation_that_has_not_ended_is_noted(filled: str, doctor: Callable[..., Any]) -> None:
+    code, checks = doctor(filled, OTHER_KEY, KEY)
+    assert code == 0
+    assert checks["encryption"]["state"] == "warning"
+    assert "attune db rekey" in checks["encryption"]["advice"]
+    rekey(filled, [OTHER_KEY, KEY], lambda _done, _total: None)
+    assert doctor(filled, OTHER_KEY)[1]["encryption"]["state"] == "ok"
