@@ -56,11 +56,12 @@ def _explain(arguments: list[str], error: Exception) -> int:
     # Imported here, since `attune --help` starts faster without the settings and the database's library.
     from app.logs import place_of  # noqa: PLC0415
     from app.settings import SettingsError  # noqa: PLC0415
+    from rerank.errors import RerankError  # noqa: PLC0415
     from storage.errors import StorageError  # noqa: PLC0415
 
     if isinstance(error, SettingsError):
         return _fail(arguments, str(error), MISUSED)
-    if isinstance(error, StorageError | click.ClickException):
+    if isinstance(error, StorageError | RerankError | click.ClickException):
         return _fail(arguments, str(error), FAILED)
     if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC):
         return _fail(arguments, f"The output cannot be written: {error.strerror}.", FAILED)

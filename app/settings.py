@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from storage.crypto import HOW_TO_MAKE_A_KEY, Keys
@@ -22,6 +24,9 @@ from storage.errors import StorageError
 
 PREFIX = "ATTUNE_"
 ENV_FILE = Path(".env")
+_A_URL = "the address of the OpenAI-compatible server {of}, like http://127.0.0.1:8000/v1"
+_A_MODEL = "the name of a model on the {of}'s server"
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -55,6 +60,28 @@ class Settings(BaseSettings):
         description="a whole number of days; leave it out to keep conversations until deleted",
     )
     temporary_hours: int = Field(24, ge=1, le=8760, description="a whole number of hours, at least 1")
+    policy_url: str = Field("", description=_A_URL.format(of="that writes the replies"))
+    policy_model: str = Field("", description=_A_MODEL.format(of="policy"))
+    policy_key: SecretStr = Field(SecretStr(""), description="the API key of the policy's server")
+    fallback_url: str = Field("", description=_A_URL.format(of="that writes when the policy's server fails"))
+    fallback_model: str = Field("", description=_A_MODEL.format(of="fallback"))
+    fallback_key: SecretStr = Field(SecretStr(""), description="the API key of the fallback's server")
+    judge_url: str = Field("", description=_A_URL.format(of="that judges; left out, the policy's judges"))
+    judge_model: str = Field("", description=_A_MODEL.format(of="judge"))
+    judge_key: SecretStr = Field(SecretStr(""), description="the API key of the judge's server")
+    judge_mode: Literal["expected", "rationale"] = Field("expected", description="expected or rationale")
+    candidates: int = Field(4, ge=1, le=32, description="a whole number from 1 to 32")
+    reply_tokens: int = Field(1024, ge=16, le=32768, description="a whole number from 16 to 32768")
+    deadline_seconds: float = Field(8, gt=0, le=600, description="a number of seconds above 0, at most 600")
+    reward_aggregation: Literal["harmonic", "mean", "geometric"] = Field(
+        "harmonic", description="harmonic, mean or geometric"
+    )
+    reward_weights: Annotated[tuple[_Positive, _Positive, _Positive], NoDecode] = Field(
+        (1.0, 1.0, 1.0), description="three numbers above 0 for resonation, expression and reception, like 1,1,1"
+    )
+    reward_bystander: float = Field(0.5, ge=0, le=100, description="a number from 0 to 100")
+    reward_free_tokens: int = Field(768, ge=0, le=10**6, description="a whole number from 0 to 1000000")
+    reward_per_token: float = Field(0.001, ge=0, le=1, description="a number from 0 to 1")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto, console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 
@@ -65,7 +92,22 @@ class Settings(BaseSettings):
             parse_url(value.get_secret_value())
         return value
 
-    @field_validator("data_key", mode="before")
+    @field_validator("policy_url", "fallback_url", "judge_url")
+    @classmethod
+    def _is_a_server(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in {"http", "https"} and parts.hostname and not parts.username):
+            raise ValueError("not the address of a server")
+        return value
+
+    @model_validator(mode="after")
+    def _servers_have_models(self) -> Self:
+        for role in ("policy", "fallback", "judge"):
+            if getattr(self, f"{role}_url") and not getattr(self, f"{role}_model"):
+                raise PydanticCustomError("no_model", f"{role}_model")
+        return self
+
+    @field_validator("data_key", "reward_weights", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -93,7 +135,8 @@ def load(env_file: Path = ENV_FILE) -> Settings:
     try:
         settings = Settings(_env_file=env_file if lines else None)  # type: ignore[call-arg]
     except ValidationError as error:
-        names = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_input=False))
+        found = error.errors(include_input=False, include_url=False)
+        names = dict.fromkeys(str(each["loc"][0] if each["loc"] else each["msg"]) for each in found)
         wanted = {name: (Settings.model_fields[name].description or "").rstrip(".") for name in names}
         problems += [f"{PREFIX}{name.upper()} must be {description}." for name, description in wanted.items()]
     if problems or settings is None:

@@ -1,4 +1,4 @@
-"""The values that every package shares: candidates, judgements, risk tiers and categories.
+"""The values that every package shares: contexts, candidates, judgements, risk tiers and categories.
 
 They carry no behaviour beyond refusing numbers that cannot be stored or compared; scoring lives with the judges.
 """
@@ -38,6 +38,37 @@ class Category(StrEnum):
     PSYCHOSIS = "psychosis"
     THIRD_PARTY = "third_party"
     MINOR = "minor"
+
+
+class Role(StrEnum):
+    """Who said a line of the conversation."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One earlier message."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reply is written from."""
+
+    query: str
+    persona: str = ""
+    """What the person chose to tell about themselves."""
+    scenario: str = ""
+    """A short running summary of the conversation."""
+    history: tuple[Line, ...] = ()
+    tier: Tier = Tier.NONE
+    """The risk that was seen: it decides which instructions the policy gets."""
+    seal: str = ""
+    """A secret of this person's, never shown: it keeps their part of a server's prefix cache apart from others'."""
 
 
 @dataclass(frozen=True, slots=True)

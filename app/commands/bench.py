@@ -1,12 +1,30 @@
 """`attune bench`: measurements on this machine, with the spread."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
-from app.commands import as_json, progress, tell
+from app.commands import as_json, loaded, progress, tell
+from rerank import bench as turn_bench
+from rerank.server import Server
 from storage import bench
+
+_LONGEST_LATENCY = 60_000
+
+
+def _milliseconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        found = float(value.removesuffix("ms"))
+    except ValueError:
+        found = -1
+    if not 0 <= found <= _LONGEST_LATENCY:
+        raise click.BadParameter("give milliseconds, like 50ms")
+    return found
 
 
 @click.group()
@@ -28,6 +46,63 @@ def storage(turns: tuple[int, ...], samples: int, json_wanted: bool) -> None:  #
     with progress("Filling and measuring") as show:
         result = bench.run(sorted(set(turns)), samples, show)
     tell(json_wanted, result, "\n".join(_table(result)))
+
+
+@command.command()
+@click.option("--url", help="The server's address.  [default: ATTUNE_POLICY_URL]")
+@click.option("--model", help="What it calls the policy.  [default: ATTUNE_POLICY_MODEL]")
+@click.option("--judge-model", default="", help="What it calls the judge.  [default: the policy]")
+@click.option(
+    "--mock", "latency", metavar="TIME", callback=_milliseconds, help="An upstream of this latency, like 50ms."
+)
+@click.option(
+    "--n", "candidates", type=click.IntRange(1, 32), multiple=True, default=turn_bench.CANDIDATES, show_default=True
+)
+@click.option("--concurrency", type=click.IntRange(1), multiple=True, default=turn_bench.CONCURRENCY, show_default=True)
+@click.option(
+    "--samples", type=click.IntRange(2), default=turn_bench.SAMPLES, show_default=True, help="Rounds of each."
+)
+@click.option("--tokens", type=click.IntRange(16), default=turn_bench.TOKENS, show_default=True, help="Of each reply.")
+@as_json
+def turn(
+    url: str | None,
+    model: str | None,
+    judge_model: str,
+    latency: float | None,
+    candidates: tuple[int, ...],
+    concurrency: tuple[int, ...],
+    samples: int,
+    tokens: int,
+    json_wanted: bool,  # noqa: FBT001
+) -> None:
+    """A single reply, best-of-N judged one by one, and Attune's pipeline, on one server in one run."""
+    with ExitStack() as stack:
+        if latency is not None:
+            server, model = Server(stack.enter_context(turn_bench.mock(latency))), turn_bench.MODEL
+        else:
+            settings = loaded()
+            url, model = url or settings.policy_url, model or settings.policy_model
+            if not url or not model:
+                raise click.UsageError("Name a server with --url and --model, or the built-in one with --mock 50ms.")
+            server = Server(url, settings.policy_key.get_secret_value())
+        show = stack.enter_context(progress("Measuring"))
+        work = turn_bench.Bench(server, model, judge_model, tokens)
+        result = asyncio.run(work.run(sorted(set(candidates)), sorted(set(concurrency)), samples, show))
+    tell(json_wanted, result, "\n".join(_turns(result)))
+
+
+def _turns(result: dict[str, Any]) -> Iterator[str]:
+    yield (
+        f"{'what':<12}{'n':>3}{'at once':>9}{'p50 ms':>9}{'p95 ms':>9}{'ratio':>7}{'requests':>10}{'judgements':>12}"
+        + (f"{'cpu ms':>8}{'computed':>10}{'cached':>8}")
+    )
+    for row in result["rows"]:
+        tokens = [("" if row[name] is None else row[name]) for name in ("computed_tokens", "cached_tokens")]
+        yield (
+            f"{row['what']:<12}{row['n']:>3}{row['concurrency']:>9}{row['p50_ms']:>9}{row['p95_ms']:>9}{row['ratio']:>7}"
+            f"{row['requests']:>10}{row['judgements']:>12}{row['client_cpu_ms']:>8}{tokens[0]:>10}{tokens[1]:>8}"
+        )
+    yield "\nratio: the median over that of the single reply beside it; computed, cached: prompt tokens a turn, where told."
 
 
 def _table(result: dict[str, Any]) -> Iterator[str]:

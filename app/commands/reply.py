@@ -1,0 +1,95 @@
+"""`attune reply`: one ranked turn on the terminal, stored nowhere."""
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+import click
+
+from app import wiring
+from app.commands import as_json, loaded, tell
+from app.settings import Settings
+from rerank.live import Answered, Choosing, Considering, answer
+from rerank.types import Candidate, Context
+
+_REASONS = {
+    "no_candidate": "No reply could be written.",
+    "all_stopped": "Every reply was stopped by the safety gate.",
+}
+
+
+@click.command()
+@click.argument("text")
+@click.option("--persona", default="", help="What the person told about themselves.")
+@click.option("--scenario", default="", help="What happened in the conversation so far.")
+@click.option("--n", type=click.IntRange(1, 32), help="How many replies to weigh.  [default: ATTUNE_CANDIDATES]")
+@as_json
+def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: bool) -> int:  # noqa: FBT001
+    """Answer TEXT with the best of several replies. Nothing is stored."""
+    if not text.strip():
+        raise click.BadParameter("there is nothing to answer", param_hint="TEXT")
+    started = time.perf_counter()
+    outcome = asyncio.run(_answered(loaded(), Context(text, persona, scenario, seal=uuid4().hex), n))
+    if outcome.chosen is None:
+        raise click.ClickException(_failure(outcome))
+    seconds = time.perf_counter() - started
+    tell(json_wanted, _as_json(outcome, seconds), outcome.chosen.response)
+    if not json_wanted:
+        click.echo(_remark(outcome, seconds), err=True)
+    return 0
+
+
+async def _answered(settings: Settings, context: Context, n: int | None) -> Answered:
+    changed = settings if n is None else settings.model_copy(update={"candidates": n})
+    async with wiring.open_engines(changed) as engines:
+        turn = answer(context, engines.policy, engines.judge, engines.gate, engines.rules)
+        async with aclosing(turn) as events:
+            async for event in events:
+                if isinstance(event, Considering):
+                    click.echo(f"considering {event.n} replies", err=True)
+                if isinstance(event, Choosing):
+                    click.echo("choosing", err=True)
+                if isinstance(event, Answered):
+                    return event
+    raise AssertionError("a turn ends with its outcome")
+
+
+def _failure(outcome: Answered) -> str:
+    causes = f" On the way: {', '.join(dict.fromkeys(outcome.troubles))}." if outcome.troubles else ""
+    reason = _REASONS.get(outcome.ranking.degraded or "", "There is no reply.")
+    return f"{reason}{causes} `attune doctor` says what works and what does not."
+
+
+def _remark(outcome: Answered, seconds: float) -> str:
+    best = outcome.chosen
+    reward = "without judgements" if best is None or best.reward is None else f"reward {best.reward:.2f}"
+    degraded = f", {outcome.ranking.degraded}" if outcome.ranking.degraded else ""
+    return f"the best of {len(outcome.candidates)}, {reward}{degraded}, {seconds:.1f} s"
+
+
+def _as_json(outcome: Answered, seconds: float) -> dict[str, Any]:
+    chosen = outcome.chosen
+    return {
+        "reply": chosen.response if chosen else None,
+        # No detector of risk is part of Attune yet: nobody looked.
+        "risk": {"tier": None},
+        "candidates": [_candidate(each, chosen=each is chosen) for each in outcome.candidates],
+        "degraded": outcome.ranking.degraded,
+        "seconds": round(seconds, 3),
+        "timings": {name: round(value, 1) for name, value in outcome.timings.items()},
+        "versions": outcome.versions,
+    }
+
+
+def _candidate(candidate: Candidate, *, chosen: bool) -> dict[str, Any]:
+    return {
+        "analysis": candidate.analysis,
+        "response": candidate.response,
+        "chosen": chosen,
+        "scores": {each.perspective.value: each.score for each in candidate.judgements},
+        "reward": candidate.reward,
+        "safe": candidate.safety is None,
+        "in_format": candidate.format_ok,
+    }

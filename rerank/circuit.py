@@ -1,0 +1,66 @@
+"""A circuit breaker: a server that failed several times in a row is left alone for a while, then tried by one request.
+
+So a dead server costs a turn nothing but a look, and one that comes back is used again without anybody's help.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rerank.errors import Broken, Late, RerankError, Resting, Unreachable
+
+_FAILURES = (Unreachable, Late, Broken)
+
+
+class Circuit:
+    """Counts failures in a row. Closed: all may pass. Open: nobody, until the rest is over; then one, as a trial."""
+
+    def __init__(
+        self,
+        *,
+        failures: int = 5,
+        rest: float = 2.0,
+        longest_rest: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._allowed, self._rest, self._longest, self._clock = failures, rest, longest_rest, clock
+        self._in_a_row = 0
+        self._until = 0.0
+        self._trial = False
+
+    @property
+    def open(self) -> bool:
+        return self._in_a_row >= self._allowed
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Let a request pass, and learn from how it ends."""
+        self._admit()
+        try:
+            yield
+        except _FAILURES:
+            self._failed()
+            raise
+        except RerankError:
+            self._in_a_row = 0  # it answered, if only to refuse
+            raise
+        else:
+            self._in_a_row = 0
+        finally:
+            self._trial = False
+
+    def heard(self) -> None:
+        """The server has begun to answer: somebody else may try it too, while a long answer is still arriving."""
+        self._trial = False
+
+    def _admit(self) -> None:
+        if not self.open:
+            return
+        if self._trial or self._clock() < self._until:
+            raise Resting("The model server failed several times in a row and is left alone for a moment.")
+        self._trial = True
+
+    def _failed(self) -> None:
+        self._in_a_row += 1
+        rest = self._rest * 2 ** min(self._in_a_row - self._allowed, 10)
+        self._until = self._clock() + min(rest, self._longest)

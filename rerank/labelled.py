@@ -1,0 +1,72 @@
+"""Reads labelled scenarios: JSON lines, each a context with replies that were graded on the four perspectives."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rerank.errors import RerankError
+from rerank.reward import RANGES
+from rerank.types import Context, Line, Perspective, Role
+
+
+class BadLabels(RerankError):
+    """The file is not what it should be; the message says which line and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledReply:
+    """A reply and its grades."""
+
+    analysis: str
+    response: str
+    labels: Mapping[Perspective, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A context and what was answered to it."""
+
+    context: Context
+    replies: tuple[LabelledReply, ...]
+
+
+def read_scenarios(path: Path) -> list[Scenario]:
+    scenarios = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise BadLabels(f"{path} cannot be read as UTF-8 text.") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            scenarios.append(_scenario(json.loads(line)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else "it has another shape"
+            raise BadLabels(
+                f"{path}, line {number}: {reason}. Each line must be a scenario with graded replies."
+            ) from None
+    if not scenarios:
+        raise BadLabels(f"{path} holds no scenario.")
+    return scenarios
+
+
+def _scenario(found: dict[str, Any]) -> Scenario:
+    history = tuple(Line(Role(each["role"]), _text(each["content"])) for each in found.get("history") or [])
+    context = Context(_text(found["query"]), _text(found.get("persona", "")), _text(found.get("scenario", "")), history)
+    return Scenario(context, tuple(_reply(each) for each in found["replies"]))
+
+
+def _reply(found: dict[str, Any]) -> LabelledReply:
+    labels = {each: float(found["scores"][each.value]) for each in Perspective}
+    if not all(low <= labels[each] <= high for each, (low, high) in RANGES.items()):
+        raise ValueError("a grade outside its scale")
+    return LabelledReply(_text(found["analysis"]), _text(found["response"]), labels)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text is text")
+    return value
