@@ -1,8 +1,9 @@
 """Looks at an installation from outside, changes nothing, and says for every fault what to do.
 
-The model servers, the policy, the judge and the scheduler get their checks here when they are built.
+The scheduler gets its check here when it is built.
 """
 
+import asyncio
 import platform
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Literal
 
 from app import settings as settings_module
 from app.settings import Settings, SettingsError
+from rerank.errors import RerankError
+from rerank.server import Features, Limits, Server
 from storage import keyring, migrate
 from storage.audit import Audit
 from storage.clock import SystemClock
@@ -23,6 +26,7 @@ from storage.errors import StorageError, WrongKey
 from storage.store import connect
 
 _LITTLE_SPACE = 500 * 2**20
+_MODELS_TOLD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def examine(env_file: Path = settings_module.ENV_FILE) -> list[Check]:
         if env_file.is_file()
         else "read from the environment, else the defaults"
     )
-    return [python, Check("settings", "ok", found), *_storage(settings)]
+    return [python, Check("settings", "ok", found), *_storage(settings), *_servers(settings)]
 
 
 def _storage(settings: Settings) -> Iterator[Check]:
@@ -119,3 +123,35 @@ def _audit(database: Database) -> Check:
             "audit", "failed", "; ".join(verdict.problems), "See `attune audit verify`; compare with a backup."
         )
     return Check("audit", "ok", f"{verdict.entries} entries, the chain is whole")
+
+
+def _servers(settings: Settings) -> Iterator[Check]:
+    if not settings.policy_url:
+        advice = "Set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL; nothing can answer without."
+        yield Check("policy", "warning", "no server is set", advice)
+        return
+    yield _server("policy", settings.policy_url, settings.policy_model, settings.policy_key.get_secret_value())
+    if settings.fallback_url:
+        key = settings.fallback_key.get_secret_value()
+        yield _server("fallback", settings.fallback_url, settings.fallback_model, key)
+    role = "judge" if settings.judge_url else "policy"
+    url, key = getattr(settings, f"{role}_url"), getattr(settings, f"{role}_key").get_secret_value()
+    yield _server("judge", url, settings.judge_model or settings.policy_model, key)
+
+
+def _server(role: str, url: str, model: str, key: str) -> Check:
+    try:
+        found = asyncio.run(_features(url, model, key))
+    except RerankError as error:
+        return Check(role, "failed", str(error), f"Start the server, or correct ATTUNE_{role.upper()}_URL.")
+    if found.models and model not in found.models:
+        listed = ", ".join(found.models[:_MODELS_TOLD])
+        return Check(role, "failed", f"the server has no model {model}; it has {listed}", "Correct the model's name.")
+    offers = [f"a window of {found.window} tokens"] if found.window else []
+    offers += ["batches"] if found.batch else []
+    return Check(role, "ok", f"{model}, reached" + (f", with {' and '.join(offers)}" if offers else ""))
+
+
+async def _features(url: str, model: str, key: str) -> Features:
+    async with Server(url, key, limits=Limits(connect=3, read=5, attempts=1)) as server:
+        return await server.features(model)

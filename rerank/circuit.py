@@ -26,7 +26,7 @@ class Circuit:
         self._allowed, self._rest, self._longest, self._clock = failures, rest, longest_rest, clock
         self._in_a_row = 0
         self._until = 0.0
-        self._trial = False
+        self._trial: object | None = None
 
     @property
     def open(self) -> bool:
@@ -35,11 +35,12 @@ class Circuit:
     @contextmanager
     def guard(self) -> Iterator[None]:
         """Let a request pass, and learn from how it ends."""
-        self._admit()
+        trial = self._admit()
         try:
             yield
         except _FAILURES:
-            self._failed()
+            if trial is not None or not self.open:  # others that were under way when it opened say nothing new
+                self._failed()
             raise
         except RerankError:
             self._in_a_row = 0  # it answered, if only to refuse
@@ -47,18 +48,21 @@ class Circuit:
         else:
             self._in_a_row = 0
         finally:
-            self._trial = False
+            if self._trial is trial:
+                self._trial = None
 
     def heard(self) -> None:
         """The server has begun to answer: somebody else may try it too, while a long answer is still arriving."""
-        self._trial = False
+        self._trial = None
 
-    def _admit(self) -> None:
+    def _admit(self) -> object | None:
+        """What marks the request as a trial, if it is one."""
         if not self.open:
-            return
-        if self._trial or self._clock() < self._until:
+            return None
+        if self._trial is not None or self._clock() < self._until:
             raise Resting("The model server failed several times in a row and is left alone for a moment.")
-        self._trial = True
+        self._trial = object()
+        return self._trial
 
     def _failed(self) -> None:
         self._in_a_row += 1

@@ -3,7 +3,6 @@
 It agrees with people better than the one most probable digit. Pure; it believes nothing of what a server sent.
 """
 
-from collections.abc import Iterator
 from math import exp
 from typing import Any
 
@@ -18,7 +17,11 @@ def expectation(choice: dict[str, Any], count: int, low: int, high: int, least_m
     spells. `least_mass` is how probable digits must be together for the answer to be one.
     """
     total, got = 0.0, 0
-    for sampled, alternatives in _positions(choice):
+    answered = _answered(choice)
+    for at, entry in enumerate(answered, 1):
+        sampled, alternatives = _read(entry)
+        if not sampled.strip(_BETWEEN) and at < len(answered):
+            continue  # a space; what stands behind it is answered next
         spelled = {text: p for text, p in alternatives.items() if _spells(text, count - got, low, high)}
         mass = sum(spelled.values())
         if mass <= 0 or mass < least_mass:
@@ -27,7 +30,8 @@ def expectation(choice: dict[str, Any], count: int, low: int, high: int, least_m
             continue
         length = len(max(spelled, key=lambda text: spelled[text]).strip())
         same = {text: p for text, p in spelled.items() if len(text.strip()) == length}
-        total += sum(p * sum(map(int, text.strip())) for text, p in same.items()) / sum(same.values())
+        mean = sum(p * sum(map(int, text.strip())) for text, p in same.items()) / sum(same.values())
+        total += min(max(mean, length * low), length * high)  # rounding may go a hair beyond
         got += length
         if got == count:
             return total
@@ -44,20 +48,24 @@ def _spells(text: str, at_most: int, low: int, high: int) -> bool:
     )
 
 
-def _positions(choice: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-    """For each answered token, the token and the probabilities of its alternatives."""
+def _answered(choice: dict[str, Any]) -> list[Any]:
     found = choice.get("logprobs")
     content = found.get("content") if isinstance(found, dict) else None
-    for entry in content if isinstance(content, list) else []:
-        if not isinstance(entry, dict):
-            return
-        offered = entry.get("top_logprobs")
-        alternatives: dict[str, float] = {}
-        for each in [*(offered if isinstance(offered, list) else []), entry]:
-            token, logprob = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
-            if isinstance(token, str) and (p := _probability(logprob)) is not None:
-                alternatives[token] = p
-        yield str(entry.get("token")), alternatives
+    return content if isinstance(content, list) else []
+
+
+def _read(entry: object) -> tuple[str, dict[str, float]]:
+    """The token that was answered, and the probabilities of its alternatives and its own."""
+    if not isinstance(entry, dict):
+        return "?", {}
+    offered = entry.get("top_logprobs")
+    alternatives: dict[str, float] = {}
+    for each in [*(offered if isinstance(offered, list) else []), entry]:
+        token, logprob = (each.get("token"), each.get("logprob")) if isinstance(each, dict) else (None, None)
+        if isinstance(token, str) and (p := _probability(logprob)) is not None:
+            alternatives[token] = p
+    token = entry.get("token")
+    return token if isinstance(token, str) else "?", alternatives
 
 
 def _probability(logprob: object) -> float | None:

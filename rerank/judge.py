@@ -7,14 +7,14 @@ use. In mode `rationale` it asks for reasons first: for operators, audits, and s
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from rerank import prompts
 from rerank.ask import Choice, ask
 from rerank.errors import RerankError, TooLong
 from rerank.expectation import expectation
 from rerank.parse import parts_total, score
-from rerank.prompts import PARTS, Message
+from rerank.prompts import PARTS, Mode
 from rerank.reward import RANGES
 from rerank.server import Features, Server
 from rerank.types import Context, Judgement, Perspective
@@ -62,12 +62,12 @@ class ServerJudge:
         self,
         server: Server,
         model: str,
-        mode: Literal["expected", "rationale"] = "expected",
+        mode: Mode = "expected",
         *,
-        patience: float = 0.3,
+        patience: float = 0.5,
         least_mass: float = 0.2,
     ) -> None:
-        self._server, self._model, self._mode = server, model, _MODES[mode]
+        self._server, self._model, self._mode, self._way = server, model, mode, _WAYS[mode]
         self._patience, self._least_mass = patience, least_mass
         self.name = f"{mode}:{model}"
 
@@ -85,11 +85,15 @@ class ServerJudge:
 
     async def _answers(self, context: Context, questions: Sequence[Question]) -> list[Choice | RerankError]:
         features = await self._server.features(self._model)
-        options = self._mode.options(questions, features)
-        taken = tokens(prompts.handbook()) + max(tokens(each.text) for each in questions) + int(options["max_tokens"])
+        options = self._way.options(questions, features)
+        taken = (
+            tokens(prompts.handbook(self._mode))
+            + max(tokens(each.text) for each in questions)
+            + int(options["max_tokens"])
+        )
         for room in rooms(features.window, taken):
             fitted = fit(context, room)
-            conversations = [self._mode.ask(fitted, each.perspective, each.text) for each in questions]
+            conversations = [prompts.judge(self._mode, fitted, each.perspective, each.text) for each in questions]
             answers = await ask(self._server, self._model, conversations, options)
             if not any(isinstance(each, TooLong) for each in answers):
                 break
@@ -98,13 +102,12 @@ class ServerJudge:
     def _judgement(self, perspective: Perspective, answer: Choice | RerankError, spent: float) -> Judgement:
         found = reasons = None
         if not isinstance(answer, RerankError):
-            found, reasons = self._mode.read(perspective, answer, self._least_mass)
+            found, reasons = self._way.read(perspective, answer, self._least_mass)
         return Judgement(perspective, found, reasons, self.name, spent)
 
 
 @dataclass(frozen=True, slots=True)
-class _Mode:
-    ask: Callable[[Context, Perspective, str], list[Message]]
+class _Way:
     options: Callable[[Sequence[Question], Features], dict[str, Any]]
     read: Callable[[Perspective, Choice, float], tuple[float | None, str | None]]
 
@@ -142,7 +145,7 @@ def _plain(features: Features) -> dict[str, Any]:
     return {"temperature": 0} | ({"chat_template_kwargs": {"enable_thinking": False}} if features.vllm else {})
 
 
-_MODES: Mapping[str, _Mode] = {
-    "expected": _Mode(prompts.expected, _digits_wanted, _read_digits),
-    "rationale": _Mode(prompts.rationale, _reasons_wanted, _read_reasons),
+_WAYS: Mapping[Mode, _Way] = {
+    "expected": _Way(_digits_wanted, _read_digits),
+    "rationale": _Way(_reasons_wanted, _read_reasons),
 }

@@ -35,7 +35,7 @@ class Scenario:
 def read_scenarios(path: Path) -> list[Scenario]:
     scenarios = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other line ends
     except (OSError, UnicodeDecodeError):
         raise BadLabels(f"{path} cannot be read as UTF-8 text.") from None
     for number, line in enumerate(lines, 1):
@@ -43,7 +43,7 @@ def read_scenarios(path: Path) -> list[Scenario]:
             continue
         try:
             scenarios.append(_scenario(json.loads(line)))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else "it has another shape"
             raise BadLabels(
                 f"{path}, line {number}: {reason}. Each line must be a scenario with graded replies."
@@ -53,7 +53,9 @@ def read_scenarios(path: Path) -> list[Scenario]:
     return scenarios
 
 
-def _scenario(found: dict[str, Any]) -> Scenario:
+def _scenario(found: Any) -> Scenario:  # noqa: ANN401 - any JSON
+    if not isinstance(found, dict) or not found["replies"] or not isinstance(found["replies"], list):
+        raise TypeError("a scenario has replies")
     history = tuple(Line(Role(each["role"]), _text(each["content"])) for each in found.get("history") or [])
     context = Context(_text(found["query"]), _text(found.get("persona", "")), _text(found.get("scenario", "")), history)
     return Scenario(context, tuple(_reply(each) for each in found["replies"]))

@@ -12,6 +12,8 @@ three perspectives that read it. The seal is a secret of the person's: no other 
 import re
 from hashlib import sha256
 from importlib.resources import files
+from textwrap import indent
+from typing import Literal, get_args
 
 from rerank.types import Context, Line, Perspective, Role, Tier
 
@@ -21,17 +23,20 @@ _TEXTS = {name: (_DATA / f"{name}.md").read_text(encoding="utf-8").strip() for n
 _TAG = re.compile(r"<(?=\s*/?\s*(?:case|person|before|conversation|message|analysis|reply)\b)", re.IGNORECASE)
 _SPEAKERS = {Role.USER: "Person", Role.ASSISTANT: "Attune"}
 Message = dict[str, str]
+Mode = Literal["expected", "rationale"]
 
 PARTS = ("effectiveness", "clarity", "efficiency", "objectivity", "accuracy")
 READS_ANALYSIS = frozenset({Perspective.RESONATION})
 
-_DIGIT = "Answer with one digit from 1 to 5 and nothing else."
-_DIGITS = f"""Grade {", ".join(PARTS)}, in this order.
-Answer with five digits from 0 to 4, nothing between them, nothing else."""
-_REASON = "Reason in two or three sentences. Then end with one line: Score: N (1 to 5)"
-_REASON_PARTS = f"""Reason in two or three sentences. Then grade {", ".join(PARTS)}.
-Give each 0 to 20, five for each step above, in a line like `{PARTS[0].title()}: N`.
-End with their sum in one line: Total Score: N (0 to 100)"""
+_HOW = {
+    "expected": f"""Answer at once, with digits alone. Resonation, expression, reception: one digit from 1 to 5.
+Bystander: five digits from 0 to 4, nothing between them, for {", ".join(PARTS)}.""",
+    "rationale": f"""Reason in two or three sentences. Then end with one line: Score: N
+Resonation, expression and reception: N is 1 to 5. Bystander: before that line, grade each part from 0 to 20, five for
+each step above, in a line like `{PARTS[0].title()}: N`, and end with their sum: Total Score: N""",
+}
+_ASK = {"expected": "Answer with one digit.", "rationale": "Reason, then Score: N"}
+_ASK_PARTS = {"expected": "Answer with five digits.", "rationale": "Reason, the five parts, then Total Score: N"}
 
 
 def policy(context: Context) -> list[Message]:
@@ -43,19 +48,17 @@ def instructions(context: Context) -> str:
     return "\n\n".join([_TEXTS["policy"]] + ([] if context.tier == Tier.NONE else [_TEXTS[context.tier.value]]))
 
 
-def handbook() -> str:
+def handbook(mode: Mode) -> str:
     """What every judge is told first."""
-    return _TEXTS["judge"]
+    return f"{_TEXTS['judge']}\n\n## How to answer\n\n{_HOW[mode]}"
 
 
-def expected(context: Context, perspective: Perspective, text: str) -> list[Message]:
-    """Ask for nothing but the score."""
-    return _judge(context, perspective, text, _DIGITS if perspective == Perspective.BYSTANDER else _DIGIT)
-
-
-def rationale(context: Context, perspective: Perspective, text: str) -> list[Message]:
-    """Ask for reasons, then the score."""
-    return _judge(context, perspective, text, _REASON_PARTS if perspective == Perspective.BYSTANDER else _REASON)
+def judge(mode: Mode, context: Context, perspective: Perspective, text: str) -> list[Message]:
+    """Ask for a score alone, or for reasons and then a score."""
+    what = "analysis" if perspective in READS_ANALYSIS else "reply"
+    asked = (_ASK_PARTS if perspective == Perspective.BYSTANDER else _ASK)[mode]
+    body = f"{case(context)}\n\n{_tagged(what, text)}\n\nOnly {perspective.value}. {asked}"
+    return [_message("system", handbook(mode)), _message("user", body)]
 
 
 def case(context: Context) -> str:
@@ -63,15 +66,10 @@ def case(context: Context) -> str:
     parts += [_tagged("person", context.persona)] if context.persona else []
     parts += [_tagged("before", context.scenario)] if context.scenario else []
     if context.history:
-        lines = "\n".join(f"{_SPEAKERS[line.role]}: {line.text}" for line in context.history)
+        # Indented, so that no line of a message can look like a speaker's.
+        lines = "\n".join(f"{_SPEAKERS[each.role]}: {indent(each.text, '  ').strip()}" for each in context.history)
         parts.append(_tagged("conversation", lines))
     return "\n\n".join([*parts, _tagged("message", context.query)])
-
-
-def _judge(context: Context, perspective: Perspective, text: str, question: str) -> list[Message]:
-    what = "analysis" if perspective in READS_ANALYSIS else "reply"
-    body = f"{case(context)}\n\n{_tagged(what, text)}\n\nGrade only {perspective.value}. {question}"
-    return [_message("system", handbook()), _message("user", body)]
 
 
 def _tagged(name: str, text: str) -> str:
@@ -84,6 +82,6 @@ def _message(role: str, content: str) -> Message:
 
 
 _SAMPLE = Context("query", "persona", "scenario", (Line(Role.USER, "a"), Line(Role.ASSISTANT, "b")), seal="seal")
-_ASKED = [ask(_SAMPLE, each, "text") for ask in (expected, rationale) for each in Perspective]
+_ASKED = [judge(mode, _SAMPLE, each, "text") for mode in get_args(Mode) for each in Perspective]
 VERSION = sha256(repr([_TEXTS, policy(_SAMPLE), _ASKED]).encode()).hexdigest()[:12]
 """Twelve characters that change with any word of any prompt."""

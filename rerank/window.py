@@ -26,7 +26,7 @@ def rooms(window: int | None, taken: int) -> tuple[int | None, int, int]:
 
 def fit(context: Context, room: int | None) -> Context:
     """The context with as much of its history, summary and persona as `room` tokens hold, the query whole."""
-    if room is None:
+    if room is None or _size(context) <= room:
         return context
     left = room - tokens(context.query)
     persona = _start(context.persona, left // _PERSONA_SHARE)
@@ -37,6 +37,11 @@ def fit(context: Context, room: int | None) -> Context:
     while first > 0 and (left := left - tokens(context.history[first - 1].text)) >= 0:
         first -= 1
     return replace(context, persona=persona, scenario=scenario, history=context.history[first:])
+
+
+def _size(context: Context) -> int:
+    parts = [context.persona, context.scenario, *(line.text for line in context.history)]
+    return tokens(context.query) + sum(tokens(each) for each in parts if each)
 
 
 def _start(text: str, room: int) -> str:

@@ -9,6 +9,7 @@ import click
 
 from app.commands import as_json, loaded, progress, tell
 from rerank import bench as turn_bench
+from rerank.mock_server import MODEL
 from rerank.server import Server
 from storage import bench
 
@@ -78,7 +79,7 @@ def turn(
     """A single reply, best-of-N judged one by one, and Attune's pipeline, on one server in one run."""
     with ExitStack() as stack:
         if latency is not None:
-            server, model = Server(stack.enter_context(turn_bench.mock(latency))), turn_bench.MODEL
+            server, model = Server(stack.enter_context(turn_bench.mock(latency))), MODEL
         else:
             settings = loaded()
             url, model = url or settings.policy_url, model or settings.policy_model
@@ -92,17 +93,14 @@ def turn(
 
 
 def _turns(result: dict[str, Any]) -> Iterator[str]:
-    yield (
-        f"{'what':<12}{'n':>3}{'at once':>9}{'p50 ms':>9}{'p95 ms':>9}{'ratio':>7}{'requests':>10}{'judgements':>12}"
-        + (f"{'cpu ms':>8}{'computed':>10}{'cached':>8}")
-    )
+    titles = ("n", "at once", "p50 ms", "p95 ms", "ratio", "requests", "judged", "cpu ms", "computed", "cached")
+    names = ("n", "concurrency", "p50_ms", "p95_ms", "ratio", "requests", "judgements", "client_cpu_ms")
+    yield f"{'what':<12}" + "".join(f"{title:>10}" for title in titles)
     for row in result["rows"]:
-        tokens = [("" if row[name] is None else row[name]) for name in ("computed_tokens", "cached_tokens")]
-        yield (
-            f"{row['what']:<12}{row['n']:>3}{row['concurrency']:>9}{row['p50_ms']:>9}{row['p95_ms']:>9}{row['ratio']:>7}"
-            f"{row['requests']:>10}{row['judgements']:>12}{row['client_cpu_ms']:>8}{tokens[0]:>10}{tokens[1]:>8}"
-        )
-    yield "\nratio: the median over that of the single reply beside it; computed, cached: prompt tokens a turn, where told."
+        values = [row[name] for name in (*names, "computed_tokens", "cached_tokens")]
+        yield f"{row['what']:<12}" + "".join(f"{'' if value is None else value:>10}" for value in values)
+    yield "\nratio: the median over that of the single reply measured beside it; the rest is for one turn."
+    yield "computed, cached: prompt tokens, where the server tells them."
 
 
 def _table(result: dict[str, Any]) -> Iterator[str]:
