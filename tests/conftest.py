@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from databases import BACKENDS, KEY, FakeClock, empty_again, file_of, run_migrations
 from storage.store import Store, open_store
 from storage.throwaway import HOW_TO_GET_IT, programs, throwaway_postgres
+from vllm_server import CannotSetUp, VllmServer, set_up
 
 
 @pytest.hookimpl(wrapper=True)
@@ -167,3 +168,14 @@ def plain_store(url: str, clock: FakeClock) -> Iterator[Store]:
 def _admin(server: str, statement: str) -> None:
     with psycopg.connect(server.format(name="postgres"), autocommit=True) as connection:
         connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="session")
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A real vLLM server on the CPU. Where it cannot be installed the tests that want it are skipped by name."""
+    try:
+        models = set_up()
+    except CannotSetUp as error:
+        pytest.skip(f"vLLM for the CPU cannot be installed here: {error}")
+    with VllmServer(models, tmp_path_factory.mktemp("vllm") / "log") as server:
+        yield server
