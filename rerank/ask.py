@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from rerank.errors import Broken, Refused, RerankError
+from rerank.errors import Broken, Refused, RerankError, TooLong
 from rerank.prompts import Message
 from rerank.server import Server
 
@@ -15,14 +15,20 @@ async def ask(
     server: Server, model: str, conversations: Sequence[list[Message]], options: dict[str, Any]
 ) -> list[Choice | RerankError]:
     """For each conversation its answer, or why there is none."""
+    refused = False
     if len(conversations) > 1 and (await server.features(model)).batch:
         try:
             return await _in_one(server, model, conversations, options)
+        except TooLong as error:
+            return [error] * len(conversations)
         except Refused:
-            # Something before the server took the look at the endpoint for it; the single one decides what is wrong.
-            server.forget_batch()
+            refused = True
     each = (_one(server, {"model": model, "messages": messages} | options) for messages in conversations)
-    return await asyncio.gather(*each)
+    answers = await asyncio.gather(*each)
+    if refused and not all(isinstance(answer, RerankError) for answer in answers):
+        # Something before the server took the look at the endpoint for it.
+        server.forget_batch()
+    return answers
 
 
 async def _in_one(
@@ -34,7 +40,7 @@ async def _in_one(
     found: list[Choice | RerankError] = [missing] * len(conversations)
     for choice in _choices(answer):
         index = choice.get("index")
-        if isinstance(index, int) and 0 <= index < len(found):
+        if type(index) is int and 0 <= index < len(found):
             found[index] = choice
     return found
 

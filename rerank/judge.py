@@ -75,6 +75,8 @@ class ServerJudge:
         return self._patience if (await self._server.features(self._model)).batch else 0.0
 
     async def judge(self, context: Context, questions: Sequence[Question]) -> list[Judgement]:
+        if not questions:
+            return []
         started = time.perf_counter()
         answers = await self._answers(context, questions)
         errors = [each for each in answers if isinstance(each, RerankError)]

@@ -182,13 +182,16 @@ class _Turn:
             case AnalysisWritten(index, analysis):
                 self._note("first_analysis")
                 self._question(index, analysis, (Perspective.RESONATION,))
+                nobody_misses = len(self._analysed | self._candidates.keys()) == self._rules.n
             case CandidateWritten(candidate, model):
                 event = CandidateWritten(await self._gated(candidate), model)
                 self._model = model
                 self._keep(event.candidate)
+                nobody_misses = len(self._candidates) == self._rules.n
             case StartedOver():
                 self._start_over()
-        if len(self._analysed | self._candidates.keys()) == self._rules.n:
+                nobody_misses = False
+        if nobody_misses:
             self._waves.flush()
         self._tell(event)
 

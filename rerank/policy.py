@@ -21,6 +21,7 @@ _CHUNK = 8
 """Tokens to a streamed event, where the server lets us choose: one each costs both sides more than it tells."""
 _CUT = frozenset({"length", "content_filter", "abort", "error"})
 _BYTES_A_TOKEN = 4
+_MOST_TOKENS = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +87,21 @@ class ServerPolicy:
         sheets = [_Sheet(i, self._reader()) for i in range(n)]
         if self._many:
             try:
-                async for each in self._fitted(context, sheets, features):
-                    yield each
+                async with aclosing(self._fitted(context, sheets, features)) as events:
+                    async for each in events:
+                        yield each
             except TooLong:
                 raise
             except Refused:
                 if n == 1:
                     raise
-        if missing := [sheet for sheet in sheets if not sheet.begun]:
+        missing = [sheet for sheet in sheets if not sheet.begun]
+        if missing and (not self._many or missing == sheets or (sheets[0].done and missing == sheets[1:])):
             # The server gives one choice however many it is asked for, as Ollama does, or refuses to give several.
-            self._many = False
             async with merged([self._fitted(context, [sheet], features) for sheet in missing]) as streams:
                 async for each in streams:
                     yield each
+            self._many = self._many and not any(sheet.done for sheet in missing)
         if not any(sheet.done for sheet in sheets):
             raise Broken("The model server ended the stream before any reply was whole.")
 
@@ -178,11 +181,11 @@ def _told(sheets: list[_Sheet], event: dict[str, Any], model: str) -> list[Writt
     told: list[Written] = []
     for choice in choices if isinstance(choices, list) else []:
         index = choice.get("index") if isinstance(choice, dict) else None
-        if not isinstance(index, int) or not 0 <= index < len(sheets) or (sheet := sheets[index]).done:
+        if type(index) is not int or not 0 <= index < len(sheets) or (sheet := sheets[index]).done:
             continue
         sheet.begun = True
         count = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        sheet.tokens = count if isinstance(count, int) and count >= 0 else sheet.tokens
+        sheet.tokens = count if type(count) is int and 0 <= count <= _MOST_TOKENS else sheet.tokens
         delta = choice.get("delta")
         text = delta.get("content") if isinstance(delta, dict) else None
         if isinstance(text, str) and text:
@@ -191,7 +194,7 @@ def _told(sheets: list[_Sheet], event: dict[str, Any], model: str) -> list[Writt
                 told.append(AnalysisWritten(sheet.index, sheet.reader.analysis))
         if (finish := choice.get("finish_reason")) is not None:
             sheet.done = True
-            told.append(CandidateWritten(_candidate(sheet, cut=finish in _CUT), model))
+            told.append(CandidateWritten(_candidate(sheet, cut=str(finish) in _CUT), model))
     return told
 
 

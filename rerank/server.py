@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -23,7 +23,9 @@ _T = TypeVar("_T")
 _AGAIN = (Unreachable, Broken, Busy)
 _LENGTH = re.compile(rb"(?i)context.?(length|window|size)|max_model_len|maximum (model|input) length|too (long|large)")
 _LONGEST_LINE = 4 * 2**20
-_PROBLEM = 400
+_LONGEST_ANSWER = 32 * 2**20
+_LONGEST_PROBLEM = 2**16
+_REDIRECT, _PROBLEM = 300, 400
 _BUSY, _FAULT = (429, 503), 500
 
 
@@ -68,6 +70,8 @@ class Server:
         self._session: aiohttp.ClientSession | None = None
         self._features: Features | None = None
         self._finding_out = asyncio.Lock()
+        self._failure: RerankError | None = None
+        self._looks = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,7 +89,7 @@ class Server:
 
         async def attempt() -> dict[str, Any]:
             async with self._request("POST", path, body) as response:
-                return _json_object(await response.read())
+                return _json_object(await _body(response))
 
         return await self._with_retries(attempt)
 
@@ -112,22 +116,32 @@ class Server:
 
     async def features(self, model: str) -> Features:
         """What the server offers, found out once. A server that is away is asked again the next time."""
+        looks = self._looks
         async with self._finding_out:
             if self._features is None:
-                self._features = await self._find_out(model)
+                if self._failure is not None and looks != self._looks:
+                    raise self._failure  # it failed while this one waited: one after another would wait as long
+                try:
+                    self._features = await self._find_out(model)
+                except RerankError as error:
+                    self._failure, self._looks = error, self._looks + 1
+                    raise
             return self._features
 
     async def metrics(self, *names: str) -> list[float] | None:
         """The sums of these counters, where the server shows metrics as vLLM does."""
         async with self._sent("GET", f"{self._root}/metrics", None) as response:
-            lines = (await response.text()).splitlines() if response.status < _PROBLEM else []
-        found = [[float(x.split()[-1]) for x in lines if re.match(rf"{name}[{{ ]", x)] for name in names]
-        return [sum(values) for values in found] if all(found) else None
+            text = (await _body(response)).decode("utf-8", "replace") if response.status < _REDIRECT else ""
+        found = [re.findall(rf"(?m)^{re.escape(name)}(?:\{{.*\}})? ([0-9.eE+-]+)$", text) for name in names]
+        try:
+            return [sum(map(float, values)) for values in found] if all(found) else None
+        except ValueError:
+            return None
 
     def forget_batch(self) -> None:
         """The server has no batch endpoint after all."""
         if self._features is not None:
-            self._features = Features(self._features.models, self._features.window, vllm=self._features.vllm)
+            self._features = replace(self._features, batch=False)
 
     async def _find_out(self, model: str) -> Features:
         try:
@@ -136,9 +150,10 @@ class Server:
             listed = {}
         found = [each for each in _list(listed.get("data")) if isinstance(each, dict)]
         windows = [each.get("max_model_len") for each in found if each.get("id") == model] or [None]
+        window = windows[0] if type(windows[0]) is int and windows[0] > 0 else None
         return Features(
             models=tuple(str(each.get("id")) for each in found),
-            window=windows[0] if isinstance(windows[0], int) else None,
+            window=window,
             batch=await self._answers(f"{self.url}/chat/completions/batch", 405),
             vllm=await self._answers(f"{self._root}/version", 200),
             digits=await self._digits(model),
@@ -148,7 +163,7 @@ class Server:
         body = {"model": model, "prompt": "0123456789", "add_special_tokens": False}
         try:
             async with self._request("POST", f"{self._root}/tokenize", body) as response:
-                ids = _list(_json_object(await response.read()).get("tokens"))
+                ids = _list(_json_object(await _body(response)).get("tokens"))
         except (Refused, Broken):
             return ()
         single = len(ids) == len(set(map(str, ids))) == 10 and all(type(each) is int for each in ids)  # noqa: PLR2004
@@ -160,7 +175,7 @@ class Server:
 
     async def _get(self, url: str) -> dict[str, Any]:
         async with self._request("GET", url, None) as response:
-            return _json_object(await response.read())
+            return _json_object(await _body(response))
 
     @property
     def _root(self) -> str:
@@ -189,7 +204,7 @@ class Server:
         url = path if "://" in path else f"{self.url}/{path}"
         with self.circuit.guard():
             async with self._sent(method, url, body) as response:
-                if response.status >= _PROBLEM:
+                if response.status >= _REDIRECT:
                     raise await _problem(response)
                 self.circuit.heard()
                 yield response
@@ -200,7 +215,7 @@ class Server:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         self.requests += method == "POST"
         try:
-            async with self._open_session().request(method, url, data=data) as response:
+            async with self._open_session().request(method, url, data=data, allow_redirects=False) as response:
                 yield response
         except TimeoutError:
             raise Late("The model server did not answer in time. Is it overloaded?") from None
@@ -227,7 +242,7 @@ class Server:
                 asked = error.retry_after if isinstance(error, Busy) else None
                 if asked is not None and asked > self.limits.longest_pause:
                     raise
-                await asyncio.sleep(pause * random.uniform(0.5, 1) if asked is None else asked)  # noqa: S311 - jitter
+                await asyncio.sleep(max(asked or 0.0, pause * random.uniform(0.5, 1)))  # noqa: S311 - jitter
             pause *= 2
         return await attempt()
 
@@ -239,10 +254,25 @@ async def _problem(response: aiohttp.ClientResponse) -> RerankError:
         return Busy(f"The model server is busy (HTTP {status}).", _seconds(response.headers.get("Retry-After")))
     if status >= _FAULT:
         return Broken(f"The model server failed (HTTP {status}). Its own log says why.")
-    body = await response.content.read(2**16)
-    if _LENGTH.search(body):
+    if status >= _PROBLEM and _LENGTH.search(await _start(response, _LONGEST_PROBLEM)):
         return TooLong("The conversation does not fit the model's window.")
     return Refused(f"The model server refuses the request (HTTP {status}). Check its URL, model name and key.")
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """All of an answer, unless it has no end."""
+    body = await _start(response, _LONGEST_ANSWER + 1)
+    if len(body) > _LONGEST_ANSWER:
+        raise Broken("The model server sent an answer without end.")
+    return body
+
+
+async def _start(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """An answer's first bytes, in however many pieces they arrive."""
+    body = bytearray()
+    while len(body) < most and (piece := await response.content.read(most - len(body))):
+        body += piece
+    return bytes(body)
 
 
 def _seconds(value: str | None) -> float | None:
