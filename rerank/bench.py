@@ -173,7 +173,7 @@ class Bench:
 
     def _context(self) -> Context:
         choose = self._rng.choice
-        return Context(choose(_QUERIES), choose(_PERSONAS), choose(_BEFORE), seal=uuid4().hex)
+        return Context(choose(_QUERIES), choose(_PERSONAS), choose(_BEFORE), seal=uuid4().hex[:16])
 
     async def _prompt_tokens(self) -> tuple[float, float] | None:
         """Prompt tokens that the server has computed, and those it had in its cache, so far."""

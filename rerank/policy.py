@@ -17,7 +17,7 @@ from rerank.server import Features, Server
 from rerank.types import Candidate, Context
 from rerank.window import fit, rooms, tokens
 
-_CHUNK = 8
+_CHUNK = 16
 """Tokens to a streamed event, where the server lets us choose: one each costs both sides more than it tells."""
 _CUT = frozenset({"length", "content_filter", "abort", "error"})
 _BYTES_A_TOKEN = 4

@@ -31,7 +31,7 @@ def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: 
     if not text.strip():
         raise click.BadParameter("there is nothing to answer", param_hint="TEXT")
     started = time.perf_counter()
-    outcome = asyncio.run(_answered(loaded(), Context(text, persona, scenario, seal=uuid4().hex), n))
+    outcome = asyncio.run(_answered(loaded(), Context(text, persona, scenario, seal=uuid4().hex[:16]), n))
     if outcome.chosen is None:
         raise click.ClickException(_failure(outcome))
     seconds = time.perf_counter() - started
