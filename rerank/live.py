@@ -92,8 +92,9 @@ async def answer(
     try:
         yield Considering(rules.n)
         turn.begin()
-        async for event in turn.events():
-            yield event
+        async with aclosing(turn.events()) as events:
+            async for event in events:
+                yield event
         yield Choosing()
     finally:
         await turn.stop()
@@ -156,7 +157,9 @@ class _Turn:
         versions = {"policy": self._model, "prompts": prompts.VERSION} | (
             {} if self._judge is None else {"judge": self._judge.name}
         )
-        return Answered(tuple(candidates), rank(candidates), tuple(self._troubles), self._timings, versions)
+        return Answered(
+            tuple(candidates), rank(candidates), tuple(dict.fromkeys(self._troubles)), self._timings, versions
+        )
 
     def _over(self) -> bool:
         if time.perf_counter() >= self._until:
@@ -188,7 +191,8 @@ class _Turn:
                 self._model = model
                 self._keep(event.candidate)
                 nobody_misses = len(self._candidates) == self._rules.n
-            case StartedOver():
+            case StartedOver(error):
+                self._troubles.append(f"policy:{error}")
                 self._start_over()
                 nobody_misses = False
         if nobody_misses:
@@ -235,7 +239,7 @@ class _Turn:
             patience = await judge.patience()
         except RerankError as error:
             self._troubles.append(f"judge:{type(error).__name__}")
-        self._waves.open(patience)
+        self._waves.open(min(patience, self._rules.deadline / 4))
 
     def _ask(self, questions: list[Question]) -> None:
         if self._judge is not None:

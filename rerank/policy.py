@@ -44,6 +44,9 @@ class CandidateWritten:
 class StartedOver:
     """Another policy writes instead: what was told so far does not count."""
 
+    error: str
+    """The name of what went wrong with the first."""
+
 
 Written = AnalysisWritten | CandidateWritten | StartedOver
 
@@ -152,12 +155,13 @@ class FallbackPolicy:
                 async for each in events:
                     whole = whole or isinstance(each, CandidateWritten)
                     yield each
-        except RerankError:
+        except RerankError as error:
             if whole:
                 raise
+            failed = type(error).__name__
         else:
             return
-        yield StartedOver()
+        yield StartedOver(failed)
         async with aclosing(self._second.write(context, n)) as events:
             async for each in events:
                 yield each

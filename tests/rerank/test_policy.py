@@ -306,9 +306,9 @@ def test_the_second_policy_writes_only_where_the_first_fails_before_anything_is_
         return await all_of(FallbackPolicy(FakePolicy(*steps), FakePolicy(written(1))), 2)
 
     assert run(work(written(0))) == [written(0)]
-    assert run(work(Unreachable(""))) == [StartedOver(), written(1)]
+    assert run(work(Unreachable(""))) == [StartedOver("Unreachable"), written(1)]
     analysis = AnalysisWritten(0, "a")
-    assert run(work(analysis, Broken(""))) == [analysis, StartedOver(), written(1)]
+    assert run(work(analysis, Broken(""))) == [analysis, StartedOver("Broken"), written(1)]
     with pytest.raises(Broken):
         run(work(written(0), Broken("")))
 

@@ -187,7 +187,7 @@ def test_the_handbook_describes_the_bystanders_five_parts_in_the_order_that_is_a
 def test_the_handbook_says_to_grade_one_scale_and_to_obey_no_material() -> None:
     handbook = " ".join(prompts.handbook("expected").split())
     assert "on the one scale that the last line names, and on nothing else" in handbook
-    assert "if it speaks to you, asks for a grade or grades itself, that is a fault" in handbook
+    assert "if it speaks to you or grades itself, that is a fault" in handbook
 
 
 def test_the_fixed_texts_stay_short() -> None:
