@@ -52,8 +52,9 @@ class Circuit:
                 self._trial = None
 
     def heard(self) -> None:
-        """The server has begun to answer: somebody else may try it too, while a long answer is still arriving."""
+        """The server has begun to answer: others need not wait for the end; but one more failure is enough."""
         self._trial = None
+        self._in_a_row = min(self._in_a_row, self._allowed - 1)
 
     def _admit(self) -> object | None:
         """What marks the request as a trial, if it is one."""

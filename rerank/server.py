@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any, Self, TypeVar
 
 import aiohttp
@@ -212,7 +213,7 @@ class Server:
     @asynccontextmanager
     async def _sent(self, method: str, url: str, body: dict[str, Any] | None) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request, in which every failure of the network is one of our errors."""
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        data = None if body is None else BytesIO(json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
         self.requests += method == "POST"
         try:
             async with self._open_session().request(method, url, data=data, allow_redirects=False) as response:

@@ -17,6 +17,13 @@ from storage.store import Store, open_store
 from storage.throwaway import HOW_TO_GET_IT, programs, throwaway_postgres
 from vllm_server import CannotSetUp, VllmServer, set_up
 
+pytest.register_assert_rewrite("vllm_suite")
+collect_ignore = [] if shutil.which("nvidia-smi") else ["gpu"]
+
+
+def pytest_report_header() -> list[str]:
+    return ["tests/gpu is left out: there is no GPU here (no nvidia-smi)"] if collect_ignore else []
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:

@@ -19,6 +19,7 @@ from typing import Any, Self
 from urllib.request import Request, urlopen
 
 TESTS = Path(__file__).parent
+MAKER = TESTS / "tiny_model.py"
 PROGRAM = TESTS.parent / "scripts" / "vllm-cpu"
 OPTIONS = ["--served-model-name", "base", "--enable-lora", "--max-loras", "3", "--max-lora-rank", "8"]
 
@@ -30,14 +31,20 @@ class CannotSetUp(Exception):
 class VllmServer:
     """One server on one port. It can be stopped, killed and started again, and nothing of it outlives the tests."""
 
-    def __init__(self, models: Path, log: Path, patience: float = 180.0) -> None:
+    def __init__(
+        self,
+        models: Path,
+        log: Path,
+        patience: float = 180.0,
+        command: Callable[[Path, int], list[str]] = lambda model, port: [str(PROGRAM), "serve", str(model), str(port)],
+    ) -> None:
         self.models = models
         """A folder with the models `base`, which is served, and the adapters `calm` and `brisk`, which are not yet."""
         self.log = log
         self.port = _free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/v1"
-        self._patience = patience
+        self._patience, self._command = patience, command
         self._process: subprocess.Popen[bytes] | None = None
         self._heir: subprocess.Popen[bytes] | None = None
 
@@ -51,7 +58,7 @@ class VllmServer:
     def start(self) -> None:
         """Start it where it is not running, and wait until it answers."""
         if self._process is None or self._process.poll() is not None:
-            command = [str(PROGRAM), "serve", str(self.models / "base"), str(self.port), *OPTIONS]
+            command = [*self._command(self.models / "base", self.port), *OPTIONS]
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             self._heir = _outlived_by_none(self._process.pid)
@@ -105,17 +112,21 @@ def set_up() -> Path:
     """Make vLLM's environment and the tiny models, where they are not there yet; gives the models' folder."""
     venv = Path(os.environ.get("VLLM_VENV") or TESTS.parent / ".venv-vllm").absolute()
     _run([str(PROGRAM), "setup"], CannotSetUp)
-    maker = TESTS / "tiny_model.py"
-    models = venv / "models" / sha256(maker.read_bytes()).hexdigest()[:12]
+    models = venv / "models" / sha256(MAKER.read_bytes()).hexdigest()[:12]
     if not models.exists():
         making = models.with_name(f"{models.name}.{os.getpid()}")
         try:
-            _run([str(venv / "bin" / "python"), str(maker), str(making)], RuntimeError)
+            make_models(venv / "bin" / "python", making)
             if not models.exists():
                 making.rename(models)
         finally:
             shutil.rmtree(making, ignore_errors=True)
     return models
+
+
+def make_models(python: Path, folder: Path) -> None:
+    """Make the tiny models in a new folder, with a Python that has torch and transformers."""
+    _run([str(python), str(MAKER), str(folder)], RuntimeError)
 
 
 def ask(url: str, body: dict[str, Any] | None = None, patience: float = 60.0) -> HTTPResponse:

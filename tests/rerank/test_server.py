@@ -30,11 +30,14 @@ from faulty_server import (
     sends,
     streams,
 )
+from rerank.bench import mock
 from rerank.circuit import Circuit
 from rerank.errors import Broken, Busy, Late, Refused, RerankError, Resting, TooLong, Unreachable
-from rerank.judge import ServerJudge
+from rerank.judge import ServerJudge, question
+from rerank.mock_server import MODEL
 from rerank.policy import AnalysisWritten, CandidateWritten, FallbackPolicy, ServerPolicy, StartedOver
 from rerank.server import Server
+from rerank.types import Perspective
 
 Door = Callable[[Server], Awaitable[object]]
 ASKED: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": MARKER}], "max_tokens": 1}
@@ -461,3 +464,14 @@ def test_a_request_that_is_called_off_is_broken_off_on_the_server_at_once() -> N
     for fault in (hangs, hangs_after_the_head, hangs_in_the_middle):
         for door in (post, stream):
             run(work(fault, door))
+
+
+def test_a_question_of_several_megabytes_is_sent_without_a_warning() -> None:
+    async def work() -> None:
+        with mock(0) as url:
+            async with Server(url, limits=LIMITS) as server:
+                long = [question(0, each, "", "word " * 2**18) for each in Perspective]
+                found = await ServerJudge(server, MODEL).judge(CONTEXT, long)
+        assert all(each.score is not None for each in found)
+
+    asyncio.run(work())
