@@ -34,7 +34,6 @@ from rerank.bench import mock
 from rerank.circuit import Circuit
 from rerank.errors import Broken, Busy, Late, Refused, RerankError, Resting, TooLong, Unreachable
 from rerank.judge import ServerJudge, question
-from rerank.mock_server import MODEL
 from rerank.policy import AnalysisWritten, CandidateWritten, FallbackPolicy, ServerPolicy, StartedOver
 from rerank.server import Server
 from rerank.types import Perspective
