@@ -31,7 +31,7 @@ from rerank.types import Candidate, Context, Perspective
 CANDIDATES = (1, 4, 8)
 CONCURRENCY = (1, 8, 32)
 SAMPLES = 20
-TOKENS = 160
+TOKENS = 256
 _CHARACTERS_A_TOKEN = 3
 Progress = Callable[[int, int], None]
 _PERSONAS = (
