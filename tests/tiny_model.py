@@ -21,7 +21,6 @@ import argparse
 import json
 import random
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,10 +88,8 @@ class Example(NamedTuple):
 
 
 def project_text() -> list[str]:
-    """What the project has written: the words that its prompts are made of."""
-    folders = ("app", "docs", "learning", "rerank", "storage")
-    files = chain([ROOT / "README.md"], *(sorted((ROOT / name).rglob("*.md")) for name in folders))
-    return [path.read_text(encoding="utf-8") for path in files]
+    """The words that the prompts are made of."""
+    return [path.read_text(encoding="utf-8") for path in sorted((ROOT / "rerank" / "data").glob("*.md"))]
 
 
 def code_text() -> list[str]:
