@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_server(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and not (parts.scheme in {"http", "https"} and parts.hostname and not parts.username):
+        if value and not (parts.scheme in {"http", "https"} and parts.hostname and parts.username is None):
             raise ValueError("not the address of a server")
         return value
 

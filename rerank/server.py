@@ -150,11 +150,9 @@ class Server:
         except Refused:
             listed = {}
         found = [each for each in _list(listed.get("data")) if isinstance(each, dict)]
-        windows = [each.get("max_model_len") for each in found if each.get("id") == model] or [None]
-        window = windows[0] if type(windows[0]) is int and windows[0] > 0 else None
         return Features(
             models=tuple(str(each.get("id")) for each in found),
-            window=window,
+            window=_window(found, model),
             batch=await self._answers(f"{self.url}/chat/completions/batch", 405),
             vllm=await self._answers(f"{self._root}/version", 200),
             digits=await self._digits(model),
@@ -274,6 +272,13 @@ async def _start(response: aiohttp.ClientResponse, most: int) -> bytes:
     while len(body) < most and (piece := await response.content.read(most - len(body))):
         body += piece
     return bytes(body)
+
+
+def _window(listed: list[dict[str, Any]], model: str) -> int | None:
+    """The model's window; vLLM tells none of an adapter's, which has its base's: then the smallest that is told."""
+    told = {each.get("id"): each.get("max_model_len") for each in listed if isinstance(each.get("id"), str)}
+    sizes = {name: size for name, size in told.items() if type(size) is int and size > 0}
+    return sizes.get(model, min(sizes.values(), default=None))
 
 
 def _seconds(value: str | None) -> float | None:

@@ -35,7 +35,7 @@ from rerank.circuit import Circuit
 from rerank.errors import Broken, Busy, Late, Refused, RerankError, Resting, TooLong, Unreachable
 from rerank.judge import ServerJudge, question
 from rerank.policy import AnalysisWritten, CandidateWritten, FallbackPolicy, ServerPolicy, StartedOver
-from rerank.server import Server
+from rerank.server import Server, _window
 from rerank.types import Perspective
 
 Door = Callable[[Server], Awaitable[object]]
@@ -474,3 +474,17 @@ def test_a_question_of_several_megabytes_is_sent_without_a_warning() -> None:
         assert all(each.score is not None for each in found)
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("listed", "window"),
+    [
+        ([{"id": "other", "max_model_len": 2048}, {"id": "mine", "max_model_len": 8192}], 8192),
+        ([{"id": "base", "max_model_len": 4096}, {"id": "mine", "max_model_len": None}], 4096),
+        ([{"id": "mine"}, {"id": "big", "max_model_len": 8192}, {"id": "small", "max_model_len": 1024}], 1024),
+        ([{"id": "mine", "max_model_len": True}, {"id": ["base"], "max_model_len": 9}], None),
+        ([], None),
+    ],
+)
+def test_an_adapter_that_tells_no_window_has_its_bases(listed: list[dict[str, Any]], window: int | None) -> None:
+    assert _window(listed, "mine") == window
