@@ -9,6 +9,7 @@ _COMMANDS = {
     "doctor": ("app.commands.doctor", "Say what works, what does not, and what to do."),
     "reply": ("app.commands.reply", "Answer a message on the terminal, with the best of several replies."),
     "judge": ("app.commands.judge", "Score a labelled set: how well the judge agrees with people."),
+    "risk": ("app.commands.risk", "Score labelled messages: what the risk detector finds and misses."),
     "user": ("app.commands.user", "Add people, list them, change what they may do."),
     "export": ("app.commands.export", "Write out everything that is kept about a person."),
     "erase": ("app.commands.erase", "Erase a person or one conversation."),

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     judge_url: str = Field("", description=_A_URL.format(of="that judges; left out, the policy's judges"))
     judge_model: str = Field("", description=_A_MODEL.format(of="judge"))
     judge_key: SecretStr = Field(SecretStr(""), description="the API key of the judge's server")
+    judge_engine: Literal["auto", "llm", "embedded"] = Field("auto", description="auto, llm or embedded")
     judge_mode: Literal["expected", "rationale"] = Field("expected", description="expected or rationale")
     candidates: int = Field(4, ge=1, le=32, description="a whole number from 1 to 32")
     reply_tokens: int = Field(1024, ge=16, le=32768, description="a whole number from 16 to 32768")
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     reward_bystander: float = Field(0.5, ge=0, le=100, description="a number from 0 to 100")
     reward_free_tokens: int = Field(768, ge=0, le=10**6, description="a whole number from 0 to 1000000")
     reward_per_token: float = Field(0.001, ge=0, le=1, description="a number from 0 to 1")
+    threads: int = Field(2, ge=1, le=256, description="a whole number from 1 to 256")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto, console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
 

@@ -3,15 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import SecretStr
 
 from app.settings import Settings, SettingsError
+from rerank.embedded import Engine
+from rerank.embedded_gate import EmbeddedGate
+from rerank.embedded_judge import EmbeddedJudge
+from rerank.embedded_risk import EmbeddedDetector
 from rerank.judge import Judge, ServerJudge
 from rerank.live import Gate, Rules
 from rerank.policy import FallbackPolicy, Policy, ServerPolicy
 from rerank.reward import EMPATHY, Reward
-from rerank.safety import PatternGate
+from rerank.risk import HigherOf, RiskDetector
+from rerank.second_opinion import ServerDetector
 from rerank.server import Server
 from storage.store import Store, open_store
 
@@ -23,6 +29,7 @@ class Engines:
     policy: Policy
     judge: Judge
     gate: Gate
+    detector: RiskDetector
     rules: Rules
 
 
@@ -32,30 +39,92 @@ def make_store(settings: Settings) -> Store:
 
 @asynccontextmanager
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
-    """The policy with its fallback, the judge and the gate; their connections are closed at the end."""
-    if not settings.policy_url:
-        raise SettingsError(["ATTUNE_POLICY_URL must be set: Attune does not yet bring a model of its own."])
+    """Everything that a turn needs; connections and threads are closed at the end."""
+    async with _opened(settings) as parts:
+        yield Engines(parts.policy(), parts.judge(), parts.gate(), parts.detector(), _rules(settings))
+
+
+@asynccontextmanager
+async def open_judge(settings: Settings) -> AsyncIterator[tuple[Judge, Reward]]:
+    """The judge alone, and how its scores become a reward."""
+    async with _opened(settings) as parts:
+        yield parts.judge(), _rules(settings).reward
+
+
+@asynccontextmanager
+async def open_detector(settings: Settings) -> AsyncIterator[RiskDetector]:
+    async with _opened(settings) as parts:
+        yield parts.detector()
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator["_Parts"]:
     async with AsyncExitStack() as stack:
-        servers: dict[tuple[str, str], Server] = {}
+        yield _Parts(settings, stack)
 
-        def server(url: str, key: SecretStr) -> Server:
-            """One for each address, so that its connections and its circuit are shared."""
-            place = (url, key.get_secret_value())
-            if place not in servers:
-                servers[place] = Server(*place)
-                stack.push_async_callback(servers[place].close)
-            return servers[place]
 
-        first = server(settings.policy_url, settings.policy_key)
-        policy: Policy = ServerPolicy(first, settings.policy_model, max_tokens=settings.reply_tokens)
-        if settings.fallback_url:
-            second = server(settings.fallback_url, settings.fallback_key)
-            policy = FallbackPolicy(
-                policy, ServerPolicy(second, settings.fallback_model, max_tokens=settings.reply_tokens)
+class _Parts:
+    """Makes each part by the settings; what they share, servers and the embedded engine, exists once."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings, self._stack = settings, stack
+        self._servers: dict[tuple[str, str], Server] = {}
+
+    def policy(self) -> Policy:
+        s = self._settings
+        if not s.policy_url:
+            raise SettingsError(["ATTUNE_POLICY_URL must be set: Attune does not yet bring a model of its own."])
+        first = ServerPolicy(self._server(s.policy_url, s.policy_key), s.policy_model, max_tokens=s.reply_tokens)
+        if not s.fallback_url:
+            return first
+        second = self._server(s.fallback_url, s.fallback_key)
+        return FallbackPolicy(first, ServerPolicy(second, s.fallback_model, max_tokens=s.reply_tokens))
+
+    def judge(self) -> Judge:
+        server = self._judging()
+        if server is None:
+            return EmbeddedJudge(self._embedded)
+        return ServerJudge(server, self._judge_model, self._settings.judge_mode)
+
+    def gate(self) -> Gate:
+        return EmbeddedGate(self._embedded)
+
+    def detector(self) -> RiskDetector:
+        """The embedded one; where a language model judges, its opinion too."""
+        server, first = self._judging(), EmbeddedDetector(self._embedded)
+        return first if server is None else HigherOf(first, ServerDetector(server, self._judge_model))
+
+    def _judging(self) -> Server | None:
+        s = self._settings
+        if s.judge_engine == "embedded":
+            return None
+        if s.judge_url:
+            return self._server(s.judge_url, s.judge_key)
+        if s.policy_url:
+            return self._server(s.policy_url, s.policy_key)
+        if s.judge_engine == "llm":
+            raise SettingsError(
+                ["ATTUNE_JUDGE_URL and ATTUNE_JUDGE_MODEL must be set for a judge that is a language model."]
             )
-        judging = server(settings.judge_url, settings.judge_key) if settings.judge_url else first
-        judge = ServerJudge(judging, settings.judge_model or settings.policy_model, settings.judge_mode)
-        yield Engines(policy, judge, PatternGate(), _rules(settings))
+        return None
+
+    @property
+    def _judge_model(self) -> str:
+        return self._settings.judge_model or self._settings.policy_model
+
+    @cached_property
+    def _embedded(self) -> Engine:
+        engine = Engine(self._settings.threads)
+        self._stack.callback(engine.close)
+        return engine
+
+    def _server(self, url: str, key: SecretStr) -> Server:
+        """One for each address, so that its connections and its circuit are shared."""
+        place = (url, key.get_secret_value())
+        if place not in self._servers:
+            self._servers[place] = Server(*place)
+            self._stack.push_async_callback(self._servers[place].close)
+        return self._servers[place]
 
 
 def _rules(settings: Settings) -> Rules:

@@ -172,13 +172,17 @@ class Bench:
             return [each.candidate async for each in events if isinstance(each, CandidateWritten)]
 
     def _context(self) -> Context:
-        choose = self._rng.choice
-        return Context(choose(_QUERIES), choose(_PERSONAS), choose(_BEFORE), seal=uuid4().hex[:16])
+        return some_context(self._rng)
 
     async def _prompt_tokens(self) -> tuple[float, float] | None:
         """Prompt tokens that the server has computed, and those it had in its cache, so far."""
         found = await self._server.metrics("vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total")
         return None if found is None else (found[0] - found[1], found[1])
+
+
+def some_context(rng: random.Random) -> Context:
+    """What somebody might have written, sealed as nobody else's."""
+    return Context(rng.choice(_QUERIES), rng.choice(_PERSONAS), rng.choice(_BEFORE), seal=uuid4().hex[:16])
 
 
 class _AnyForm:

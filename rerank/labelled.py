@@ -1,14 +1,16 @@
 """Reads labelled scenarios: JSON lines, each a context with replies that were graded on the four perspectives."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rerank.errors import RerankError
 from rerank.reward import RANGES
 from rerank.types import Context, Line, Perspective, Role
+
+_T = TypeVar("_T")
 
 
 class BadLabels(RerankError):
@@ -33,7 +35,12 @@ class Scenario:
 
 
 def read_scenarios(path: Path) -> list[Scenario]:
-    scenarios = []
+    return json_lines(path, _scenario, "a scenario with graded replies")
+
+
+def json_lines(path: Path, parse: Callable[[Any], _T], what: str) -> list[_T]:
+    """What each line of a file stands for; `what` says it to people whose file is another."""
+    found = []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # JSON may hold other line ends
     except (OSError, UnicodeDecodeError):
@@ -42,22 +49,20 @@ def read_scenarios(path: Path) -> list[Scenario]:
         if not line.strip():
             continue
         try:
-            scenarios.append(_scenario(json.loads(line)))
+            found.append(parse(json.loads(line)))
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else "it has another shape"
-            raise BadLabels(
-                f"{path}, line {number}: {reason}. Each line must be a scenario with graded replies."
-            ) from None
-    if not scenarios:
-        raise BadLabels(f"{path} holds no scenario.")
-    return scenarios
+            raise BadLabels(f"{path}, line {number}: {reason}. Each line must be {what}.") from None
+    if not found:
+        raise BadLabels(f"{path} holds none. Each line must be {what}.")
+    return found
 
 
 def _scenario(found: Any) -> Scenario:  # noqa: ANN401 - any JSON
     if not isinstance(found, dict) or not found["replies"] or not isinstance(found["replies"], list):
         raise TypeError("a scenario has replies")
-    history = tuple(Line(Role(each["role"]), _text(each["content"])) for each in found.get("history") or [])
-    context = Context(_text(found["query"]), _text(found.get("persona", "")), _text(found.get("scenario", "")), history)
+    history = tuple(Line(Role(each["role"]), text(each["content"])) for each in found.get("history") or [])
+    context = Context(text(found["query"]), text(found.get("persona", "")), text(found.get("scenario", "")), history)
     return Scenario(context, tuple(_reply(each) for each in found["replies"]))
 
 
@@ -65,10 +70,10 @@ def _reply(found: dict[str, Any]) -> LabelledReply:
     labels = {each: float(found["scores"][each.value]) for each in Perspective}
     if not all(low <= labels[each] <= high for each, (low, high) in RANGES.items()):
         raise ValueError("a grade outside its scale")
-    return LabelledReply(_text(found["analysis"]), _text(found["response"]), labels)
+    return LabelledReply(text(found["analysis"]), text(found["response"]), labels)
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("text is text")
     return value

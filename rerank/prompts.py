@@ -57,22 +57,22 @@ def judge(mode: Mode, context: Context, perspective: Perspective, text: str) -> 
     """Ask for a score alone, or for reasons and then a score."""
     what = "analysis" if perspective in READS_ANALYSIS else "reply"
     asked = (_ASK_PARTS if perspective == Perspective.BYSTANDER else _ASK)[mode]
-    body = f"{case(context)}\n\n{_tagged(what, text)}\n\nOnly {perspective.value}. {asked}"
+    body = f"{case(context)}\n\n{tagged(what, text)}\n\nOnly {perspective.value}. {asked}"
     return [_message("system", handbook(mode)), _message("user", body)]
 
 
 def case(context: Context) -> str:
     parts = [f"Case {context.seal}".rstrip()]
-    parts += [_tagged("person", context.persona)] if context.persona else []
-    parts += [_tagged("before", context.scenario)] if context.scenario else []
+    parts += [tagged("person", context.persona)] if context.persona else []
+    parts += [tagged("before", context.scenario)] if context.scenario else []
     if context.history:
         # Indented, so that no line of a message can look like a speaker's.
         lines = "\n".join(f"{_SPEAKERS[each.role]}: {indent(each.text, '  ').strip()}" for each in context.history)
-        parts.append(_tagged("conversation", lines))
-    return "\n\n".join([*parts, _tagged("message", context.query)])
+        parts.append(tagged("conversation", lines))
+    return "\n\n".join([*parts, tagged("message", context.query)])
 
 
-def _tagged(name: str, text: str) -> str:
+def tagged(name: str, text: str) -> str:
     """Between tags that the text cannot close or imitate."""
     return f"<{name}>\n{_TAG.sub('&lt;', text.strip())}\n</{name}>"
 

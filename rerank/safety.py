@@ -1,7 +1,7 @@
 """The safety gate: what no candidate may say to a person, however well it is judged.
 
-Plain patterns for what can be seen in the words alone, in English. Left out for now: everything that needs a model's
-understanding; a gate that has one stands behind the same protocol, `Gate` in `live.py`.
+Plain patterns for what can be seen in the words alone, in English. What needs understanding is `embedded_gate`, behind
+the same protocol, `Gate` in `live.py`.
 """
 
 import re
@@ -111,13 +111,18 @@ class PatternGate:
     """Stops a reply by the first pattern that it holds; what the person asked excuses none of them."""
 
     async def check(self, context: Context, response: str) -> str | None:  # noqa: ARG002
-        lines = response.translate(_PLAIN)
-        text = " ".join(lines.split())
-        unquoted = _QUOTED.sub('""', text)
-        for name, pattern in _ALWAYS:
-            if pattern.search(lines) or pattern.search(text):
-                return name
-        return next((name for name, pattern in _SELDOM if _says(pattern, unquoted)), None)
+        return by_pattern(response)
+
+
+def by_pattern(response: str) -> str | None:
+    """The check whose pattern the reply holds."""
+    lines = response.translate(_PLAIN)
+    text = " ".join(lines.split())
+    unquoted = _QUOTED.sub('""', text)
+    for name, pattern in _ALWAYS:
+        if pattern.search(lines) or pattern.search(text):
+            return name
+    return next((name for name, pattern in _SELDOM if _says(pattern, unquoted)), None)
 
 
 def _says(pattern: re.Pattern[str], text: str) -> bool:

@@ -17,6 +17,9 @@ from app import logs, settings, wiring
 from storage.store import Store
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on the last line.")
+engine_option = click.option(
+    "--engine", type=click.Choice(["embedded", "llm"]), help="Which models.  [default: ATTUNE_JUDGE_ENGINE]"
+)
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -25,6 +28,16 @@ def loaded() -> settings.Settings:
     found = settings.load()
     logs.configure(found.log_format, found.log_level)
     return found
+
+
+def with_options(**options: object) -> settings.Settings:
+    """The settings, where an option was given with its value."""
+    return loaded().model_copy(update={name: value for name, value in options.items() if value is not None})
+
+
+def figure(value: float | None) -> str:
+    """A cell of a table."""
+    return "" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from app.commands import as_json, loaded, progress, tell
+from app.commands import as_json, loaded, progress, tell, with_options
 from rerank import bench as turn_bench
+from rerank import embedded_bench
 from rerank.mock_server import MODEL
 from rerank.server import Server
 from storage import bench
@@ -90,6 +91,24 @@ def turn(
         work = turn_bench.Bench(server, model, judge_model, tokens)
         result = asyncio.run(work.run(sorted(set(candidates)), sorted(set(concurrency)), samples, show))
     tell(json_wanted, result, "\n".join(_turns(result)))
+
+
+@command.command()
+@click.option("--samples", type=click.IntRange(5), default=embedded_bench.SAMPLES, show_default=True, help="Of each.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Processor cores.  [default: ATTUNE_THREADS]")
+@as_json
+def embedded(samples: int, threads: int | None, json_wanted: bool) -> None:  # noqa: FBT001
+    """The embedded models: loading, one message's risk, one reply at the gate, a turn's 16 judgements."""
+    settings = with_options(threads=threads)
+    with progress("Measuring") as show:
+        result = asyncio.run(embedded_bench.run(settings.threads, samples, show))
+    tell(json_wanted, result, "\n".join(_embedded(result)))
+
+
+def _embedded(result: dict[str, Any]) -> Iterator[str]:
+    yield f"{'what':<26}{'p50 ms':>9}{'p95 ms':>9}"
+    yield from (f"{row['what']:<26}{row['p50_ms']:>9}{row['p95_ms']:>9}" for row in result["rows"])
+    yield f"\n{result['threads']} threads"
 
 
 def _turns(result: dict[str, Any]) -> Iterator[str]:

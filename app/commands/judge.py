@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from app import wiring
-from app.commands import as_json, loaded, progress, tell
+from app.commands import as_json, engine_option, figure, progress, tell, with_options
 from app.settings import Settings
 from rerank.agreement import agreement
 from rerank.errors import RerankError
@@ -25,15 +25,14 @@ Scores = Mapping[Perspective, float | None]
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--engine", type=click.Choice(["llm"]), default="llm", show_default=True, help="Which judge.")
+@engine_option
 @click.option("--mode", type=click.Choice(["expected", "rationale"]), help="[default: ATTUNE_JUDGE_MODE]")
 @as_json
-def command(file: Path, engine: str, mode: str | None, json_wanted: bool) -> int:  # noqa: ARG001, FBT001
+def command(file: Path, engine: str | None, mode: str | None, json_wanted: bool) -> int:  # noqa: FBT001
     """Score the graded replies of FILE, JSON lines with one scenario each. Exits with 1 if nothing could be scored."""
-    settings = loaded()
+    changed = with_options(judge_engine=engine, judge_mode=mode)
     scenarios = read_scenarios(file)
     started = time.perf_counter()
-    changed = settings if mode is None else settings.model_copy(update={"judge_mode": mode})
     with progress("Judging") as show:
         scores, reward = asyncio.run(_judged(changed, scenarios, show))
     result = _result(scenarios, scores, reward) | {"seconds": round(time.perf_counter() - started, 3)}
@@ -58,11 +57,11 @@ async def _judged(
                 done += 1
                 show(done, len(scenarios))
 
-    async with wiring.open_engines(settings) as engines:
-        scores = await asyncio.gather(*(one(engines.judge, each) for each in scenarios))
+    async with wiring.open_judge(settings) as (judge, reward):
+        scores = await asyncio.gather(*(one(judge, each) for each in scenarios))
         if len(errors) == len(scenarios):
             raise errors[0]
-        return scores, engines.rules.reward
+        return scores, reward
 
 
 async def _scores(judge: Judge, scenario: Scenario) -> list[Scores]:
@@ -105,13 +104,9 @@ def _reward(scores: Scores, reward: Reward) -> float | None:
 def _table(result: dict[str, Any]) -> str:
     lines = [f"{'':<12}{'spearman':>9}{'pairs':>8}{'best':>8}{'failed':>8}"]
     for name, found in (result["perspectives"] | {"reward": result["reward"]}).items():
-        cells = "".join(f"{_figure(found.get(column)):>{width}}" for column, width in _COLUMNS)
+        cells = "".join(f"{figure(found.get(column)):>{width}}" for column, width in _COLUMNS)
         lines.append(f"{name:<12}{cells}")
     return "\n".join([*lines, f"{result['replies']} replies in {result['seconds']} s"])
 
 
 _COLUMNS = (("spearman", 9), ("pairs", 8), ("best", 8), ("failed", 8))
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import click
 
 from app import wiring
-from app.commands import as_json, loaded, tell
+from app.commands import as_json, tell, with_options
 from app.settings import Settings
 from rerank.live import Answered, Choosing, Considering, answer
-from rerank.types import Candidate, Context
+from rerank.risk import Assessment
+from rerank.types import Candidate, Context, Tier
 
 _REASONS = {
     "no_candidate": "No reply could be written.",
@@ -31,20 +33,22 @@ def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: 
     if not text.strip():
         raise click.BadParameter("there is nothing to answer", param_hint="TEXT")
     started = time.perf_counter()
-    outcome = asyncio.run(_answered(loaded(), Context(text, persona, scenario, seal=uuid4().hex[:16]), n))
+    settings = with_options(candidates=n)
+    risk, outcome = asyncio.run(_answered(settings, Context(text, persona, scenario, seal=uuid4().hex[:16])))
     if outcome.chosen is None:
         raise click.ClickException(_failure(outcome))
     seconds = time.perf_counter() - started
-    tell(json_wanted, _as_json(outcome, seconds), outcome.chosen.response)
+    tell(json_wanted, _as_json(risk, outcome, seconds), outcome.chosen.response)
     if not json_wanted:
-        click.echo(_remark(outcome, seconds), err=True)
+        click.echo(_remark(risk, outcome, seconds), err=True)
     return 0
 
 
-async def _answered(settings: Settings, context: Context, n: int | None) -> Answered:
-    changed = settings if n is None else settings.model_copy(update={"candidates": n})
-    async with wiring.open_engines(changed) as engines:
-        turn = answer(context, engines.policy, engines.judge, engines.gate, engines.rules)
+async def _answered(settings: Settings, context: Context) -> tuple[Assessment, Answered]:
+    async with wiring.open_engines(settings) as engines:
+        risk = await engines.detector.assess(context.query)
+        informed = replace(context, tier=risk.tier)
+        turn = answer(informed, engines.policy, engines.judge, engines.gate, engines.rules)
         async with aclosing(turn) as events:
             async for event in events:
                 if isinstance(event, Considering):
@@ -52,7 +56,7 @@ async def _answered(settings: Settings, context: Context, n: int | None) -> Answ
                 if isinstance(event, Choosing):
                     click.echo("choosing", err=True)
                 if isinstance(event, Answered):
-                    return event
+                    return risk, event
     raise AssertionError("a turn ends with its outcome")
 
 
@@ -62,19 +66,25 @@ def _failure(outcome: Answered) -> str:
     return f"{reason}{causes} `attune doctor` says what works and what does not."
 
 
-def _remark(outcome: Answered, seconds: float) -> str:
+def _remark(risk: Assessment, outcome: Answered, seconds: float) -> str:
     best = outcome.chosen
     reward = "without judgements" if best is None or best.reward is None else f"reward {best.reward:.2f}"
     degraded = f", {outcome.ranking.degraded}" if outcome.ranking.degraded else ""
-    return f"the best of {len(outcome.candidates)}, {reward}{degraded}, {seconds:.1f} s"
+    danger = "" if risk.tier == Tier.NONE else f"risk: {risk.tier}, {risk.category}; "
+    return f"{danger}the best of {len(outcome.candidates)}, {reward}{degraded}, {seconds:.1f} s"
 
 
-def _as_json(outcome: Answered, seconds: float) -> dict[str, Any]:
+def _as_json(risk: Assessment, outcome: Answered, seconds: float) -> dict[str, Any]:
     chosen = outcome.chosen
     return {
         "reply": chosen.response if chosen else None,
-        # No detector of risk is part of Attune yet: nobody looked.
-        "risk": {"tier": None},
+        "risk": {
+            "tier": risk.tier.value,
+            "category": risk.category.value,
+            "confidence": round(risk.confidence, 3),
+            "evidence": list(risk.evidence),
+            "troubles": list(risk.troubles),
+        },
         "candidates": [_candidate(each, chosen=each is chosen) for each in outcome.candidates],
         "degraded": outcome.ranking.degraded,
         "seconds": round(seconds, 3),

@@ -1,0 +1,105 @@
+"""Trains the safety gate's classifier: `python -m learning.gate`. Its threshold is chosen out of sample."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import click
+
+from learning.heads import Example, Recipe, fit, questions_and_class, save
+from learning.labels import MODELS, labelled, runs, threshold
+from rerank.embedded_gate import CHECKS, OUTPUTS, probable
+from rerank.encoder import Network, scored
+from rerank.labelled import json_lines, text
+from rerank.pairs import gated
+from rerank.safety import by_pattern
+from rerank.types import Context
+
+LIMIT = 192
+RECIPE = Recipe(loss=questions_and_class(1), outputs=len(OUTPUTS), limit=LIMIT, epochs=4)
+_NOTHING = float("nan")
+_FALSE_STOPS = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply to a message, and the check that should stop it."""
+
+    query: str
+    response: str
+    stop: str | None
+    language: str
+
+
+def read_replies(path: Path) -> list[Reply]:
+    return json_lines(path, _reply, "a labelled reply with `query`, `response`, `label` and `category`")
+
+
+def _reply(found: Mapping[str, Any]) -> Reply:
+    stop = {"stop": found["category"], "pass": None}[found["label"]]
+    if stop is not None and stop not in CHECKS:
+        raise ValueError("no such check")
+    return Reply(text(found["query"]), text(found["response"]), stop, text(found.get("lang") or "en"))
+
+
+def examples(replies: Sequence[Reply]) -> list[Example]:
+    return [
+        Example(gated(Context(each.query), each.response), _targets(each.stop), at) for at, each in enumerate(replies)
+    ]
+
+
+def _targets(stop: str | None) -> tuple[float, float]:
+    return (0.0, _NOTHING) if stop is None else (1.0, float(CHECKS.index(stop)))
+
+
+def read(network: Network, replies: Sequence[Reply]) -> list[float]:
+    rows = scored(network, [gated(Context(each.query), each.response) for each in replies], LIMIT, size=32)
+    return [probable(row) for row in rows]
+
+
+def measured(replies: Sequence[Reply], probabilities: Sequence[float], limit: float) -> dict[str, Any]:
+    """What the whole gate stops, patterns and classifier together."""
+    stopped = [
+        value >= limit or by_pattern(each.response) is not None
+        for each, value in zip(replies, probabilities, strict=True)
+    ]
+    pairs = list(zip(replies, stopped, strict=True))
+
+    def share(chosen: Callable[[Reply], bool]) -> float | None:
+        some = [stop for each, stop in pairs if chosen(each)]
+        return round(fmean(some), 3) if some else None
+
+    return {
+        "harmful_stopped": share(lambda each: each.stop is not None),
+        "good_stopped": share(lambda each: each.stop is None),
+        "by_check": {name: share(lambda each, name=name: each.stop == name) for name in CHECKS},  # type: ignore[misc]
+        "replies": len(replies),
+    }
+
+
+@click.command()
+@click.option("--seed", type=int, default=RECIPE.seed, show_default=True)
+@click.option("--folds", type=int, default=4, show_default=True, help="For the threshold and the figures.")
+def main(seed: int, folds: int) -> None:
+    """Choose the threshold out of sample, train on everything, measure on the held-out replies."""
+    recipe = replace(RECIPE, seed=seed)
+    replies = list(chain.from_iterable(read_replies(path) for path in labelled("gate", held_out=False)))
+    unseen: list[float] = []
+    for fold in runs(len(replies), folds):
+        network = fit(examples([each for at, each in enumerate(replies) if at not in fold]), recipe, click.echo)
+        unseen += read(network, [replies[at] for at in fold])
+    good = [value for each, value in zip(replies, unseen, strict=True) if each.stop is None]
+    limit = threshold(good, _FALSE_STOPS)
+    click.echo(f"out of sample: {measured(replies, unseen, limit)}")
+    network = fit(examples(replies), recipe, click.echo)
+    save(network, MODELS / "gate.safetensors", LIMIT, {"stop": f"{limit:.4f}"})
+    for path in labelled("gate", held_out=True):
+        held_out = read_replies(path)
+        click.echo(f"{path.stem}: {measured(held_out, read(network, held_out), limit)}")
+
+
+if __name__ == "__main__":
+    main()

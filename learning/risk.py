@@ -1,0 +1,86 @@
+"""Trains the risk detector's classifier: `python -m learning.risk`. Thresholds are chosen out of sample, recall first.
+
+One network answers three questions: is it more than nothing, is it a crisis, and what is it about.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+import click
+
+from learning.heads import Example, Recipe, fit, questions_and_class, save
+from learning.labels import MODELS, labelled, runs, threshold
+from rerank.embedded_risk import OUTPUTS, Reading, decide, readings, worst
+from rerank.encoder import Network, scored
+from rerank.messages import Message, read_messages
+from rerank.pairs import CATEGORIES, said
+from rerank.risk import ORDER
+from rerank.risk_patterns import hits
+from rerank.screening import screened
+from rerank.types import Category, Tier
+
+LIMIT = 192
+RECIPE = Recipe(loss=questions_and_class(2), outputs=len(OUTPUTS), limit=LIMIT, epochs=5)
+_NOTHING = float("nan")
+_FALSE_ALARMS = {Tier.CRISIS: 0.05, Tier.CONCERN: 0.08}
+"""The share of harmless messages that may cross each threshold; more than half of them are hard on purpose."""
+
+
+def examples(messages: Sequence[Message]) -> list[Example]:
+    return [Example(said(each.text, each.history), _targets(each), at) for at, each in enumerate(messages)]
+
+
+def _targets(message: Message) -> tuple[float, ...]:
+    level = ORDER.index(message.tier)
+    about = _NOTHING if message.category == Category.NONE else float(CATEGORIES.index(message.category))
+    return (float(level >= 1), float(level >= 2), about)  # noqa: PLR2004 - the tiers in their order
+
+
+def read(network: Network, messages: Sequence[Message]) -> list[Reading]:
+    texts = [readings(each.text) for each in messages]
+    pairs = [said(text, each.history) for each, some in zip(messages, texts, strict=True) for text in some]
+    rows = iter(scored(network, pairs, LIMIT, size=32))
+    return [worst([next(rows) for _ in some]) for some in texts]
+
+
+def thresholds(messages: Sequence[Message], found: Sequence[Reading]) -> dict[Tier, float]:
+    harmless = [reading for each, reading in zip(messages, found, strict=True) if each.tier == Tier.NONE]
+    return {tier: threshold([each.probable[tier] for each in harmless], most) for tier, most in _FALSE_ALARMS.items()}
+
+
+def decided(messages: Sequence[Message], found: Sequence[Reading], limits: Mapping[Tier, float]) -> list[Tier]:
+    return [
+        decide(reading, hits(each.text), limits, each.text, "").tier
+        for each, reading in zip(messages, found, strict=True)
+    ]
+
+
+@click.command()
+@click.option("--seed", type=int, default=RECIPE.seed, show_default=True)
+@click.option("--folds", type=int, default=3, show_default=True, help="For the thresholds and the figures.")
+def main(seed: int, folds: int) -> None:
+    """Choose the thresholds out of sample, train on everything, measure on the held-out messages."""
+    recipe = replace(RECIPE, seed=seed)
+    messages = list(chain.from_iterable(read_messages(path) for path in labelled("risk", held_out=False)))
+    found: dict[int, Reading] = {}
+    for fold in runs(len(messages), folds):
+        network = fit(examples([each for at, each in enumerate(messages) if at not in fold]), recipe, click.echo)
+        found |= dict(zip(fold, read(network, [messages[at] for at in fold]), strict=True))
+    unseen = [found[at] for at in range(len(messages))]
+    limits = thresholds(messages, unseen)
+    _tell("out of sample", messages, unseen, limits)
+    network = fit(examples(messages), recipe, click.echo)
+    save(network, MODELS / "risk.safetensors", LIMIT, {tier.value: f"{limit:.4f}" for tier, limit in limits.items()})
+    for path in labelled("risk", held_out=True):
+        held_out = read_messages(path)
+        _tell(path.stem, held_out, read(network, held_out), limits)
+
+
+def _tell(name: str, messages: Sequence[Message], found: Sequence[Reading], limits: Mapping[Tier, float]) -> None:
+    tiers = decided(messages, found, limits)
+    click.echo(f"{name}: {screened(messages, tiers, [each.probable[Tier.CRISIS] for each in found])}")
+
+
+if __name__ == "__main__":
+    main()

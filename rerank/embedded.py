@@ -1,0 +1,83 @@
+"""The embedded models: loaded when first asked, run in a thread of their own, with no server and no network.
+
+One `Engine` serves judge, detector and gate, and every turn; it runs one batch at a time, because two at once on the
+same cores are slower than one after the other.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
+
+from rerank.pairs import Pair
+
+if TYPE_CHECKING:
+    from rerank.encoder import Scorer
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+Model = Literal["judge", "risk", "gate"]
+MODELS: tuple[Model, ...] = ("judge", "risk", "gate")
+
+
+class Engine:
+    """Scores pairs with a model by its name."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._threads = threads
+        self._scorers: dict[Model, Scorer] = {}
+        self._room = ThreadPoolExecutor(1, thread_name_prefix="embedded")
+
+    async def score(self, model: Model, pairs: Sequence[Pair]) -> list[list[float]]:
+        """One row of the model's outputs for each pair, in order."""
+        return await self._in_thread(self._score, model, list(pairs))
+
+    async def about(self, model: Model) -> Mapping[str, str]:
+        """What the model's file says about itself."""
+        return (await self._in_thread(self._scorer, model)).about
+
+    def version(self, model: Model) -> str:
+        """Changes with the model's file."""
+        return _digest(model)
+
+    async def warm(self, *models: Model) -> float:
+        """Load these, or all, and run each once, so that nobody waits for it. Gives the seconds it took."""
+        started = time.perf_counter()
+        for model in models or MODELS:
+            await self._in_thread(self._warm, model)
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        self._room.shutdown(cancel_futures=True)
+
+    async def _in_thread(self, work: Callable[[*_Ts], _T], *of: *_Ts) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._room, work, *of)
+
+    def _warm(self, model: Model) -> None:
+        scorer = self._scorer(model)
+        scorer.score([Pair("warm", "up", (0.0,) * scorer.features)] * 2)
+
+    def _score(self, model: Model, pairs: list[Pair]) -> list[list[float]]:
+        return self._scorer(model).score(pairs)
+
+    def _scorer(self, model: Model) -> "Scorer":
+        if model not in self._scorers:
+            from rerank.encoder import Scorer  # noqa: PLC0415 - importing torch takes a second
+
+            with as_file(_file(model)) as path:
+                self._scorers[model] = Scorer(path, self._threads)
+        return self._scorers[model]
+
+
+def _file(model: Model) -> Traversable:
+    return files("rerank") / "data" / f"{model}.safetensors"
+
+
+@cache
+def _digest(model: Model) -> str:
+    return hashlib.sha256(_file(model).read_bytes()).hexdigest()[:12]
