@@ -16,6 +16,7 @@ from app import settings as settings_module
 from app.settings import Settings, SettingsError
 from rerank.errors import RerankError
 from rerank.server import Features, Limits, Server
+from rerank.weights import MODELS, BadWeights, encoder_weights, version
 from storage import keyring, migrate
 from storage.audit import Audit
 from storage.clock import SystemClock
@@ -50,7 +51,7 @@ def examine(env_file: Path = settings_module.ENV_FILE) -> list[Check]:
         if env_file.is_file()
         else "read from the environment, else the defaults"
     )
-    return [python, Check("settings", "ok", found), *_storage(settings), *_servers(settings)]
+    return [python, Check("settings", "ok", found), *_storage(settings), _embedded(), *_servers(settings)]
 
 
 def _storage(settings: Settings) -> Iterator[Check]:
@@ -125,6 +126,16 @@ def _audit(database: Database) -> Check:
     return Check("audit", "ok", f"{verdict.entries} entries, the chain is whole")
 
 
+def _embedded() -> Check:
+    """Risk is always read by these, whoever judges."""
+    try:
+        encoder_weights()
+        versions = ", ".join(f"{model} {version(model)}" for model in MODELS)
+    except BadWeights as error:
+        return Check("embedded", "failed", str(error))
+    return Check("embedded", "ok", versions)
+
+
 def _servers(settings: Settings) -> Iterator[Check]:
     if not settings.policy_url:
         advice = "Set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL; nothing can answer without."
@@ -134,6 +145,8 @@ def _servers(settings: Settings) -> Iterator[Check]:
     if settings.fallback_url:
         key = settings.fallback_key.get_secret_value()
         yield _server("fallback", settings.fallback_url, settings.fallback_model, key)
+    if settings.judge_engine == "embedded":
+        return
     role = "judge" if settings.judge_url else "policy"
     url, key = getattr(settings, f"{role}_url"), getattr(settings, f"{role}_key").get_secret_value()
     yield _server("judge", url, settings.judge_model or settings.policy_model, key)

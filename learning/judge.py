@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from learning.heads import Example, Recipe, fit, save
-from learning.labels import MODELS, labelled
+from learning.labels import labelled
 from learning.spoiled import SPOILERS
 from rerank.agreement import Agreement, agreement
 from rerank.embedded_judge import OUTPUTS, merit
@@ -24,6 +24,7 @@ from rerank.pairs import judged
 from rerank.prompts import READS_ANALYSIS
 from rerank.reward import RANGES, Reward
 from rerank.types import Perspective
+from rerank.weights import file_of
 
 LIMIT = 224
 _NOTHING = float("nan")
@@ -101,7 +102,7 @@ def loss(outputs: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
 
 
 _STEEP = 6.0
-RECIPE = Recipe(loss=loss, outputs=len(OUTPUTS), limit=LIMIT, epochs=3, averaged=1, masked=0.06)
+RECIPE = Recipe(loss, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06)
 
 
 def agreements(network: Network, scenarios: Sequence[Scenario]) -> dict[str, Agreement]:
@@ -138,8 +139,8 @@ def main(folds: int | None, seed: int, epochs: int) -> None:
         _cross_validate(scenarios, recipe, folds)
         return
     network = fit(examples(list(chain.from_iterable(scenarios.values())), seed), recipe, click.echo)
-    save(network, MODELS / "judge.safetensors", LIMIT, {})
-    trained, _ = load(MODELS / "judge.safetensors")
+    save(network, file_of("judge"), LIMIT, {})
+    trained, _ = load(file_of("judge"))
     for name, some in read(held_out=True).items():
         _tell(name, agreements(trained, some))
 

@@ -1,23 +1,16 @@
 """Where the labelled data of the embedded models lies, and how it is read."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 DATA = Path(str(files("learning"))) / "data"
-MODELS = Path(str(files("rerank"))) / "data"
 HELD_OUT = "held-out"
 
 
 def labelled(kind: str, *, held_out: bool) -> list[Path]:
     """The files of a kind, in a fixed order: those to learn from, or those that only measure."""
     return [each for each in sorted((DATA / kind).glob("*.jsonl")) if each.name.startswith(HELD_OUT) == held_out]
-
-
-def rows(path: Path) -> list[Mapping[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def runs(count: int, folds: int) -> list[range]:

@@ -5,24 +5,27 @@ same cores are slower than one after the other.
 """
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib.resources import as_file, files
-from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Literal, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-from rerank.pairs import Pair
+from rerank.pairs import Pair, gated, judged, said
+from rerank.types import Context
+from rerank.weights import MODELS, Model, file_of
 
 if TYPE_CHECKING:
     from rerank.encoder import Scorer
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
-Model = Literal["judge", "risk", "gate"]
-MODELS: tuple[Model, ...] = ("judge", "risk", "gate")
+
+
+_WARMING: Mapping[Model, Callable[[], Pair]] = {
+    "judge": lambda: judged(Context("Good morning."), "Good morning to you."),
+    "risk": lambda: said("Good morning."),
+    "gate": lambda: gated(Context("Good morning."), "Good morning to you."),
+}
 
 
 class Engine:
@@ -41,10 +44,6 @@ class Engine:
         """What the model's file says about itself."""
         return (await self._in_thread(self._scorer, model)).about
 
-    def version(self, model: Model) -> str:
-        """Changes with the model's file."""
-        return _digest(model)
-
     async def warm(self, *models: Model) -> float:
         """Load these, or all, and run each once, so that nobody waits for it. Gives the seconds it took."""
         started = time.perf_counter()
@@ -59,8 +58,7 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._room, work, *of)
 
     def _warm(self, model: Model) -> None:
-        scorer = self._scorer(model)
-        scorer.score([Pair("warm", "up", (0.0,) * scorer.features)] * 2)
+        self._scorer(model).score([_WARMING[model]()] * 2)
 
     def _score(self, model: Model, pairs: list[Pair]) -> list[list[float]]:
         return self._scorer(model).score(pairs)
@@ -69,15 +67,5 @@ class Engine:
         if model not in self._scorers:
             from rerank.encoder import Scorer  # noqa: PLC0415 - importing torch takes a second
 
-            with as_file(_file(model)) as path:
-                self._scorers[model] = Scorer(path, self._threads)
+            self._scorers[model] = Scorer(file_of(model), self._threads)
         return self._scorers[model]
-
-
-def _file(model: Model) -> Traversable:
-    return files("rerank") / "data" / f"{model}.safetensors"
-
-
-@cache
-def _digest(model: Model) -> str:
-    return hashlib.sha256(_file(model).read_bytes()).hexdigest()[:12]

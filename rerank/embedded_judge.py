@@ -11,6 +11,7 @@ from rerank.prompts import READS_ANALYSIS
 from rerank.reward import RANGES
 from rerank.tricks import trick
 from rerank.types import Context, Judgement, Perspective
+from rerank.weights import version
 
 OUTPUTS = (*Perspective, "sound")
 """What the network says of a text: the grades as shares of their scales, and whether it is a text at all."""
@@ -22,7 +23,7 @@ class EmbeddedJudge:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name = f"embedded:{engine.version('judge')}"
+        self.name = f"embedded:{version('judge')}"
 
     async def patience(self) -> float:
         return 0.0

