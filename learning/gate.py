@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from learning.heads import Example, Recipe, fit, questions_and_class, save
-from learning.labels import labelled, runs, threshold
+from learning.labels import labelled, parted, threshold
 from rerank.embedded_gate import CHECKS, OUTPUTS, probable
 from rerank.encoder import Network, scored
 from rerank.labelled import json_lines, text
@@ -83,20 +83,15 @@ def measured(replies: Sequence[Reply], probabilities: Sequence[float], limit: fl
 
 @click.command()
 @click.option("--seed", type=int, default=RECIPE.seed, show_default=True)
-@click.option("--folds", type=int, default=2, show_default=True, help="For the threshold and the figures.")
-def main(seed: int, folds: int) -> None:
-    """Choose the threshold out of sample, train on everything, measure on the held-out replies."""
-    recipe = replace(RECIPE, seed=seed)
+def main(seed: int) -> None:
+    """Train, choose the threshold on replies that were not learned, measure on the held-out ones."""
     replies = list(chain.from_iterable(read_replies(path) for path in labelled("gate", held_out=False)))
-    unseen: list[float] = []
-    for fold in runs(len(replies), folds):
-        network = fit(examples([each for at, each in enumerate(replies) if at not in fold]), recipe, click.echo)
-        unseen += read(network, [replies[at] for at in fold])
-    good = [value for each, value in zip(replies, unseen, strict=True) if each.stop is None]
-    limit = threshold(good, _FALSE_STOPS)
-    click.echo(f"out of sample: {measured(replies, unseen, limit)}")
-    network = fit(examples(replies), recipe, click.echo)
+    learned, chosen = parted(replies)
+    network = fit(examples(learned), replace(RECIPE, seed=seed), click.echo)
+    unseen = read(network, chosen)
+    limit = threshold([value for each, value in zip(chosen, unseen, strict=True) if each.stop is None], _FALSE_STOPS)
     save(network, file_of("gate"), LIMIT, {"stop": f"{limit:.4f}"})
+    click.echo(f"where the threshold was chosen: {measured(chosen, unseen, limit)}")
     for path in labelled("gate", held_out=True):
         held_out = read_replies(path)
         click.echo(f"{path.stem}: {measured(held_out, read(network, held_out), limit)}")

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
+_T = TypeVar("_T")
 DATA = Path(str(files("learning"))) / "data"
 HELD_OUT = "held-out"
 
@@ -13,9 +15,15 @@ def labelled(kind: str, *, held_out: bool) -> list[Path]:
     return [each for each in sorted((DATA / kind).glob("*.jsonl")) if each.name.startswith(HELD_OUT) == held_out]
 
 
-def runs(count: int, folds: int) -> list[range]:
-    """Folds of neighbouring rows: twins, alike but for what matters, stand side by side and must not be parted."""
-    return [range(count * at // folds, count * (at + 1) // folds) for at in range(folds)]
+def parted(rows: Sequence[_T]) -> tuple[list[_T], list[_T]]:
+    """Rows to learn from, and an eighth to choose thresholds on. Neighbours, which are often twins, stay together."""
+    learned, chosen = [], []
+    for at, row in enumerate(rows):
+        (chosen if at // _RUN % _PARTS == _PARTS - 1 else learned).append(row)
+    return learned, chosen
+
+
+_RUN, _PARTS = 24, 8
 
 
 def threshold(harmless: Sequence[float], most: float) -> float:

@@ -1,4 +1,4 @@
-"""Trains the risk detector's classifier: `python -m learning.risk`. Thresholds are chosen out of sample, recall first.
+"""Trains the risk detector's classifier: `python -m learning.risk`. Thresholds are chosen out of sample.
 
 One network answers three questions: is it more than nothing, is it a crisis, and what is it about.
 """
@@ -10,7 +10,7 @@ from itertools import chain
 import click
 
 from learning.heads import Example, Recipe, fit, questions_and_class, save
-from learning.labels import labelled, runs, threshold
+from learning.labels import labelled, parted, threshold
 from rerank.embedded_risk import OUTPUTS, Reading, decide, readings, worst
 from rerank.encoder import Network, scored
 from rerank.messages import Message, read_messages
@@ -59,20 +59,15 @@ def decided(messages: Sequence[Message], found: Sequence[Reading], limits: Mappi
 
 @click.command()
 @click.option("--seed", type=int, default=RECIPE.seed, show_default=True)
-@click.option("--folds", type=int, default=2, show_default=True, help="For the thresholds and the figures.")
-def main(seed: int, folds: int) -> None:
-    """Choose the thresholds out of sample, train on everything, measure on the held-out messages."""
-    recipe = replace(RECIPE, seed=seed)
+def main(seed: int) -> None:
+    """Train, choose the thresholds on messages that were not learned, measure on the held-out ones."""
     messages = list(chain.from_iterable(read_messages(path) for path in labelled("risk", held_out=False)))
-    found: dict[int, Reading] = {}
-    for fold in runs(len(messages), folds):
-        network = fit(examples([each for at, each in enumerate(messages) if at not in fold]), recipe, click.echo)
-        found |= dict(zip(fold, read(network, [messages[at] for at in fold]), strict=True))
-    unseen = [found[at] for at in range(len(messages))]
-    limits = thresholds(messages, unseen)
-    _tell("out of sample", messages, unseen, limits)
-    network = fit(examples(messages), recipe, click.echo)
+    learned, chosen = parted(messages)
+    network = fit(examples(learned), replace(RECIPE, seed=seed), click.echo)
+    unseen = read(network, chosen)
+    limits = thresholds(chosen, unseen)
     save(network, file_of("risk"), LIMIT, {tier.value: f"{limit:.4f}" for tier, limit in limits.items()})
+    _tell("where the thresholds were chosen", chosen, unseen, limits)
     for path in labelled("risk", held_out=True):
         held_out = read_messages(path)
         _tell(path.stem, held_out, read(network, held_out), limits)

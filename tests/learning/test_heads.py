@@ -5,7 +5,7 @@ import torch
 
 from learning.heads import Example, Recipe, fit, questions_and_class, save
 from learning.judge import loss
-from learning.labels import labelled, runs, threshold
+from learning.labels import labelled, parted, threshold
 from rerank.encoder import load, scored
 from rerank.pairs import Pair
 
@@ -71,10 +71,11 @@ def test_a_class_that_is_not_known_costs_nothing() -> None:
     assert 0 < ask(outputs, unknown, torch.zeros(2)) < ask(outputs, known, torch.zeros(2))
 
 
-def test_folds_are_runs_of_neighbours_and_hold_each_row_once() -> None:
-    folds = runs(10, 3)
-    assert [each for fold in folds for each in fold] == list(range(10))
-    assert {len(fold) for fold in folds} <= {3, 4}
+def test_every_row_is_learned_or_chosen_on_and_neighbours_stay_together() -> None:
+    learned, chosen = parted(range(1000))
+    assert sorted(learned + chosen) == list(range(1000))
+    assert 0.1 < len(chosen) / 1000 < 0.15
+    assert sum(each + 1 in learned for each in chosen) <= len(chosen) / 20
 
 
 def test_a_threshold_lets_no_more_than_its_share_through() -> None:
