@@ -5,7 +5,7 @@ Everything goes the way that a turn goes. The intervals are 95 % bootstrap inter
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import click
@@ -60,9 +60,13 @@ async def graded(judge: EmbeddedJudge, scenario: Scenario) -> Graded:
         scores[each.candidate][each.perspective] = found.score or 0.0
     reward = Reward()
     return [
-        ({**reply.labels, "reward": reward.of(reply.labels, 0)}, {**score, "reward": reward.of(score, 0)})
+        (_named(reply.labels, reward), _named(score, reward))
         for reply, score in zip(scenario.replies, scores, strict=True)
     ]
+
+
+def _named(scores: Mapping[Perspective, float], reward: Reward) -> dict[str, float]:
+    return {each.value: score for each, score in scores.items()} | {"reward": reward.of(scores, 0)}
 
 
 def _agreed(name: str, read: Callable[[Agreement], float | None]) -> Callable[[Sequence[Graded]], float | None]:
@@ -73,9 +77,9 @@ async def judge_table(engine: Engine) -> str:
     rows: list[Row] = []
     for path in labelled("judge", held_out=True):
         found = [await graded(EmbeddedJudge(engine), each) for each in read_scenarios(path)]
-        for name in (*Perspective, "reward"):
+        for name in (*(each.value for each in Perspective), "reward"):
             figures = (lambda a: a.pairs, lambda a: a.best, lambda a: a.spearman)
-            rows.append((path.stem, str(name), *(interval(found, _agreed(name, each)) for each in figures)))
+            rows.append((path.stem, name, *(interval(found, _agreed(name, each)) for each in figures)))
     return table(("set", "perspective", "pairs in order", "top reply found", "rank correlation"), rows)
 
 

@@ -17,7 +17,8 @@ def labelled(kind: str, *, held_out: bool) -> list[Path]:
 
 def parted(rows: Sequence[_T]) -> tuple[list[_T], list[_T]]:
     """Rows to learn from, and an eighth to choose thresholds on. Neighbours, which are often twins, stay together."""
-    learned, chosen = [], []
+    learned: list[_T] = []
+    chosen: list[_T] = []
     for at, row in enumerate(rows):
         (chosen if at // _RUN % _PARTS == _PARTS - 1 else learned).append(row)
     return learned, chosen

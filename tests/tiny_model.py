@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import torch  # type: ignore[import-not-found]
-from safetensors.torch import save_file  # type: ignore[import-not-found]
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers  # type: ignore[import-not-found]
-from torch.nn.functional import cross_entropy  # type: ignore[import-not-found]
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM  # type: ignore[import-not-found]
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 ROOT = Path(__file__).parent.parent
 SEED = 7
@@ -106,7 +106,9 @@ def make_tokenizer(vocabulary: int, texts: list[str]) -> PreTrainedTokenizerFast
         vocab_size=vocabulary, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
     bpe.train_from_iterator(texts, trainer)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=SPECIAL[2], pad_token=SPECIAL[0])
+    tokenizer = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=bpe, eos_token=SPECIAL[2], pad_token=SPECIAL[0]
+    )
     tokenizer.chat_template = TEMPLATE
     return tokenizer
 
@@ -223,7 +225,7 @@ def train(
         hidden = model.model(input_ids=tokens, use_cache=False).last_hidden_state[:, :-1][wanted[:, 1:]]
         loss = cross_entropy(model.lm_head(hidden), tokens[:, 1:][wanted[:, 1:]])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if step % 20 == 0 or step == steps - 1:
@@ -285,7 +287,7 @@ def main() -> None:
     model = make_model(tokenizer, wanted.vocab, wanted.hidden, wanted.layers)
     if not wanted.untrained:
         train(model, tokenizer, texts, wanted.steps, print if wanted.verbose else lambda _: None)
-    model.to(torch.bfloat16).save_pretrained(wanted.out / "base")
+    model.bfloat16().save_pretrained(wanted.out / "base")
     tokenizer.save_pretrained(wanted.out / "base")
     for seed, (name, scale) in enumerate(SCALE.items()):
         save_adapter(wanted.out / name, model, scale, seed)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,8 +49,8 @@ def lines(path: Path, *rows: object) -> str:
     return str(path)
 
 
-def last(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = json.loads(capsys.readouterr().out.splitlines()[-1])
+def last(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
     return found
 
 

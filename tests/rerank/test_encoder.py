@@ -27,7 +27,7 @@ def network() -> Network:
 def test_the_encoder_computes_what_the_original_computes(network: Network) -> None:
     from transformers import BertModel  # noqa: PLC0415 - its import takes seconds
 
-    original = BertModel.from_pretrained(encoder_folder()).eval()
+    original = BertModel.from_pretrained(encoder_folder()).eval()  # type: ignore[no-untyped-call]
     some = batch(PAIRS, 256)
     with torch.inference_mode():
         ours = network.encoder(some.ids, some.segments, some.present)
