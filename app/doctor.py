@@ -16,7 +16,7 @@ from app import settings as settings_module
 from app.settings import Settings, SettingsError
 from rerank.errors import RerankError
 from rerank.server import Features, Limits, Server
-from rerank.weights import MODELS, BadWeights, encoder_weights, version
+from rerank.weights import FILES, BadWeights, encoder_weights, version
 from storage import keyring, migrate
 from storage.audit import Audit
 from storage.clock import SystemClock
@@ -130,7 +130,7 @@ def _embedded() -> Check:
     """Risk is always read by these, whoever judges."""
     try:
         encoder_weights()
-        versions = ", ".join(f"{model} {version(model)}" for model in MODELS)
+        versions = ", ".join(f"{model} {version(model)}" for model in FILES)
     except BadWeights as error:
         return Check("embedded", "failed", str(error))
     return Check("embedded", "ok", versions)

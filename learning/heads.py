@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -186,3 +187,11 @@ def save(network: Network, path: Path, limit: int, about: Mapping[str, str]) -> 
     halves = {name: tensor.to(torch.float16).contiguous() for name, tensor in tensors.items()}
     shape = json.dumps([len(network.mean), network.heads.out_features])
     save_file(halves, path, {"shape": shape, "limit": str(limit), **about})
+
+
+def describe(path: Path, about: Mapping[str, str]) -> None:
+    """Write down beside a saved network what was found out about it later."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        known = file.metadata()
+    save_file(tensors, path, {**known, **about})

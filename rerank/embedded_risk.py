@@ -10,17 +10,18 @@ from math import exp
 
 from rerank.embedded import Engine
 from rerank.features import sentences
+from rerank.other_languages import other_languages
 from rerank.pairs import CATEGORIES, said
 from rerank.risk import ORDER, Assessment
 from rerank.risk_patterns import Hit, denials_removed, hits, plain
 from rerank.types import Category, Tier
-from rerank.weights import version
+from rerank.weights import file_of, version
 
 OUTPUTS = (Tier.CONCERN, Tier.CRISIS, *CATEGORIES)
 _LONG, _PIECE = 90, 60
 """Words: what is read in pieces too, and how long a piece may be."""
-_FOREIGN, _DOUBT = 0.3, 0.6
-"""The share of letters that are not Latin above which the encoder knows too little, and what it is trusted then."""
+_DOUBT = 0.6
+"""How much confidence there is in what is read in a language other than English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,19 @@ class EmbeddedDetector:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name = f"embedded:{version('risk')}"
+        self.name = f"embedded:{version('risk')}-{version('other_languages')}"
 
     async def assess(self, message: str, history: Sequence[str] = ()) -> Assessment:
         texts = readings(message)
         reading = worst(await self._engine.score("risk", [said(each, history) for each in texts]))
-        about = await self._engine.about("risk")
-        decided = decide(reading, hits(message), {tier: float(about[tier]) for tier in ORDER[1:]}, message, self.name)
+        limits = {tier: float((await self._engine.about("risk"))[tier]) for tier in ORDER[1:]}
+        others = other_languages(file_of("other_languages"))
+        foreign = others.foreign(message)
+        if foreign:
+            logits = [others.logits(each, history) for each in texts]
+            reading = replace(reading, probable={tier: max(_share(each[tier]) for each in logits) for tier in limits})
+            limits = {tier: _share(limit) for tier, limit in others.limits.items()}
+        decided = decide(reading, hits(message), limits, self.name, trust=_DOUBT if foreign else 1.0)
         if decided.tier == Tier.NONE or decided.evidence:
             return decided
         return replace(decided, evidence=(await self._telling(message, history, decided.tier),))
@@ -74,36 +81,35 @@ def _pieces(message: str) -> list[str]:
 
 def worst(rows: Sequence[Sequence[float]]) -> Reading:
     top = max(rows, key=lambda row: row[0] + row[1])
-    probable = {tier: max(1 / (1 + exp(-row[at])) for row in rows) for at, tier in enumerate(ORDER[1:])}
+    probable = {tier: max(_share(row[at]) for row in rows) for at, tier in enumerate(ORDER[1:])}
     return Reading(probable, max(CATEGORIES, key=lambda each: top[OUTPUTS.index(each)]))
 
 
-def decide(reading: Reading, found: Sequence[Hit], limits: Mapping[Tier, float], message: str, name: str) -> Assessment:
-    """The higher of what the classifier reads and what the patterns hold to be certain."""
+def decide(
+    reading: Reading, found: Sequence[Hit], limits: Mapping[Tier, float], name: str, *, trust: float
+) -> Assessment:
+    """The higher of what the classifier reads and what the patterns hold to be certain.
+
+    `trust` is how much the classifier's confidence counts: it is the patterns' business where it hardly knows the
+    language.
+    """
     read = next((each for each in reversed(ORDER[1:]) if reading.probable[each] >= limits[each]), Tier.NONE)
     certain = [each for each in found if each.floor]
     floor = max((each.tier for each in certain), key=ORDER.index, default=Tier.NONE)
     tier = max(read, floor, key=ORDER.index)
+    crisis = reading.probable[Tier.CRISIS]
     if tier == Tier.NONE:
-        confidence = (1 - reading.probable[Tier.CONCERN]) * _trust(message)
-        return Assessment(tier, Category.NONE, confidence, reading.probable[Tier.CRISIS], (), name)
+        return Assessment(tier, Category.NONE, (1 - reading.probable[Tier.CONCERN]) * trust, crisis, (), name)
     telling = [each for each in (certain or found) if each.tier == tier] or found
     if floor == tier:
-        crisis = 1.0 if tier == Tier.CRISIS else reading.probable[Tier.CRISIS]
-        return Assessment(tier, telling[0].category, 1.0, crisis, _words(telling), name)
-    confidence = reading.probable[tier] * _trust(message)
-    return Assessment(tier, reading.category, confidence, reading.probable[Tier.CRISIS], _words(telling), name)
+        sure = 1.0 if tier == Tier.CRISIS else crisis
+        return Assessment(tier, telling[0].category, 1.0, sure, _words(telling), name)
+    return Assessment(tier, reading.category, reading.probable[tier] * trust, crisis, _words(telling), name)
 
 
 def _words(found: Sequence[Hit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.words for each in found))
 
 
-def _trust(message: str) -> float:
-    letters = [each for each in message if each.isalpha()]
-    foreign = sum(not _latin(each) for each in letters)
-    return _DOUBT if foreign > _FOREIGN * len(letters) else 1.0
-
-
-def _latin(letter: str) -> bool:
-    return letter < "\u0250" or "\u1e00" <= letter <= "\u1eff"
+def _share(logit: float) -> float:
+    return 1 / (1 + exp(-logit))

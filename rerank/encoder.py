@@ -31,13 +31,20 @@ _STEP = 16
 """Lengths are padded to a multiple of this: for every new shape the processor's library writes a program first."""
 
 
+class _Linear(nn.Linear):
+    """Weights come from a file: none are made up first, which takes longer than reading them."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
 class _Layer(nn.Module):
     """One encoder layer, normalised after each part, as BERT is."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.query, self.key, self.value, self.out = (nn.Linear(_WIDTH, _WIDTH) for _ in range(4))
-        self.widen, self.narrow = nn.Linear(_WIDTH, _INNER), nn.Linear(_INNER, _WIDTH)
+        self.query, self.key, self.value, self.out = (_Linear(_WIDTH, _WIDTH) for _ in range(4))
+        self.widen, self.narrow = _Linear(_WIDTH, _INNER), _Linear(_INNER, _WIDTH)
         self.attended, self.finished = nn.LayerNorm(_WIDTH, 1e-12), nn.LayerNorm(_WIDTH, 1e-12)
 
     def forward(self, states: Tensor, hidden: Tensor) -> Tensor:
@@ -59,7 +66,7 @@ class MiniLM(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.words = nn.Embedding(_VOCABULARY, _WIDTH)
+        self.words = nn.Embedding(_VOCABULARY, _WIDTH, _weight=torch.empty(_VOCABULARY, _WIDTH))
         self.places, self.segments = nn.Embedding(_POSITIONS, _WIDTH), nn.Embedding(2, _WIDTH)
         self.embedded = nn.LayerNorm(_WIDTH, 1e-12)
         self.layers = nn.ModuleList(_Layer() for _ in range(_LAYERS))
@@ -145,7 +152,8 @@ def _encoded(pair: Pair, limit: int) -> tuple[list[int], int]:
 
 
 def _tokens(text: str) -> list[int]:
-    ids: list[int] = _tokenizer().encode(text, add_special_tokens=False).ids
+    whole = text.encode("utf-8", "replace").decode()  # half characters are no text to the tokenizer
+    ids: list[int] = _tokenizer().encode(whole, add_special_tokens=False).ids
     return ids
 
 
@@ -193,11 +201,12 @@ def load(path: Path) -> tuple[Network, Mapping[str, str]]:
         with safe_open(path, framework="pt") as file:
             about: dict[str, str] = file.metadata() or {}
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a mapping
-        network = untrained(*json.loads(about["shape"]))
-        state = network.state_dict()
+        network = Network(*json.loads(about["shape"]))
+        state = {f"encoder.{name}": tensor for name, tensor in _base().items()}
         for name in [each for each in tensors if each.endswith(".A")]:
-            state[f"encoder.{name[:-2]}.weight"] += tensors.pop(name[:-2] + ".B") @ tensors.pop(name)
-        network.load_state_dict(state | tensors)
+            part = f"encoder.{name[:-2]}.weight"
+            state[part] = state[part] + tensors.pop(name[:-2] + ".B") @ tensors.pop(name)
+        network.load_state_dict(state | tensors, assign=True)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError):
         raise BadWeights(
             f"{path} is not a trained model of this version. `git checkout` it, or train it anew."

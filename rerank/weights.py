@@ -10,7 +10,10 @@ from typing import Literal
 from rerank.errors import RerankError
 
 Model = Literal["judge", "risk", "gate"]
+"""What the encoder reads for."""
+File = Model | Literal["other_languages"]
 MODELS: tuple[Model, ...] = ("judge", "risk", "gate")
+FILES: tuple[File, ...] = (*MODELS, "other_languages")
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -18,12 +21,12 @@ class BadWeights(RerankError):
     """A model's file is missing or is not the one that this version was made with."""
 
 
-def file_of(model: Model) -> Path:
+def file_of(model: File) -> Path:
     return Path(str(files("rerank"))) / "data" / f"{model}.safetensors"
 
 
 @cache
-def version(model: Model) -> str:
+def version(model: File) -> str:
     """Changes with the model's file."""
     try:
         return hashlib.sha256(file_of(model).read_bytes()).hexdigest()[:12]

@@ -107,8 +107,8 @@ def test_history_is_part_of_what_is_read(engine: Engine) -> None:
 
 def test_it_says_when_it_hardly_knows_the_language() -> None:
     reading = Reading({Tier.CONCERN: 0.1, Tier.CRISIS: 0.05}, Category.SUICIDE)
-    known = decide(reading, [], LIMITS, "hello there, friend", "d")
-    unknown = decide(reading, [], LIMITS, "สวัสดีเพื่อน", "d")
+    known = decide(reading, [], LIMITS, "d", trust=1.0)
+    unknown = decide(reading, [], LIMITS, "d", trust=0.6)
     assert known.tier == unknown.tier == Tier.NONE
     assert unknown.confidence < known.confidence
 
@@ -119,13 +119,14 @@ def test_it_says_when_it_hardly_knows_the_language() -> None:
 )
 def test_the_thresholds_decide(concern: float, crisis: float, tier: Tier) -> None:
     reading = Reading({Tier.CONCERN: concern, Tier.CRISIS: crisis}, Category.ABUSE)
-    found = decide(reading, [], LIMITS, "words", "d")
+    found = decide(reading, [], LIMITS, "d", trust=1.0)
     assert found.tier == tier
     assert found.category == (Category.NONE if tier == Tier.NONE else Category.ABUSE)
 
 
 def test_a_certain_pattern_outweighs_the_classifier() -> None:
     message = "I am going to kill myself tonight"
-    found = decide(Reading({Tier.CONCERN: 0.0, Tier.CRISIS: 0.0}, Category.ABUSE), hits(message), LIMITS, message, "d")
+    nothing = Reading({Tier.CONCERN: 0.0, Tier.CRISIS: 0.0}, Category.ABUSE)
+    found = decide(nothing, hits(message), LIMITS, "d", trust=1.0)
     assert (found.tier, found.category, found.confidence) == (Tier.CRISIS, Category.SUICIDE, 1.0)
     assert found.evidence
