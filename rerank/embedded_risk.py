@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from math import exp
 
 from rerank.embedded import Engine
-from rerank.features import sentences
+from rerank.features import sentences, words
 from rerank.other_languages import other_languages
 from rerank.pairs import CATEGORIES, said
 from rerank.risk import ORDER, Assessment
@@ -20,6 +20,8 @@ from rerank.weights import file_of, version
 OUTPUTS = (Tier.CONCERN, Tier.CRISIS, *CATEGORIES)
 _LONG, _PIECE = 90, 60
 """Words: what is read in pieces too, and how long a piece may be."""
+_FEW, _SURE = 6, 0.75
+"""In fewer words, with nothing before and no sign that a pattern knows, the classifier has little to read: hello."""
 _DOUBT = 0.6
 """How much confidence there is in what is read in a language other than English."""
 
@@ -49,7 +51,10 @@ class EmbeddedDetector:
             logits = [others.logits(each, history) for each in texts]
             reading = replace(reading, probable={tier: max(_share(each[tier]) for each in logits) for tier in limits})
             limits = {tier: _share(limit) for tier, limit in others.limits.items()}
-        decided = decide(reading, hits(message), limits, self.name, trust=_DOUBT if foreign else 1.0)
+        found = hits(message)
+        if len(words(message)) < _FEW and not found and not history:
+            limits = dict.fromkeys(limits, _SURE)
+        decided = decide(reading, found, limits, self.name, trust=_DOUBT if foreign else 1.0)
         if decided.tier == Tier.NONE or decided.evidence:
             return decided
         return replace(decided, evidence=(await self._telling(message, history, decided.tier),))

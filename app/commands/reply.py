@@ -36,7 +36,7 @@ def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: 
     settings = with_options(candidates=n)
     risk, outcome = asyncio.run(_answered(settings, Context(text, persona, scenario, seal=uuid4().hex[:16])))
     if outcome.chosen is None:
-        raise click.ClickException(_failure(outcome))
+        raise click.ClickException(_failure(risk, outcome))
     seconds = time.perf_counter() - started
     tell(json_wanted, _as_json(risk, outcome, seconds), outcome.chosen.response)
     if not json_wanted:
@@ -60,8 +60,9 @@ async def _answered(settings: Settings, context: Context) -> tuple[Assessment, A
     raise AssertionError("a turn ends with its outcome")
 
 
-def _failure(outcome: Answered) -> str:
-    causes = f" On the way: {', '.join(dict.fromkeys(outcome.troubles))}." if outcome.troubles else ""
+def _failure(risk: Assessment, outcome: Answered) -> str:
+    troubles = dict.fromkeys((*risk.troubles, *outcome.troubles))
+    causes = f" On the way: {', '.join(troubles)}." if troubles else ""
     reason = _REASONS.get(outcome.ranking.degraded or "", "There is no reply.")
     return f"{reason}{causes} `attune doctor` says what works and what does not."
 

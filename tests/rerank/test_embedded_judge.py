@@ -3,15 +3,15 @@
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import pytest
 
 from learning.labels import DATA
+from rerank.agreement import agreement
 from rerank.embedded import Engine
 from rerank.embedded_judge import EmbeddedJudge
 from rerank.judge import Question, question
-from rerank.labelled import LabelledReply, Scenario, read_scenarios
+from rerank.labelled import read_scenarios
 from rerank.reward import RANGES, Reward
 from rerank.types import Context, Judgement, Line, Perspective, Role
 
@@ -118,74 +118,60 @@ def test_nothing_asked_is_nothing_answered(engine: Engine) -> None:
     assert judged(engine, CONTEXT, []) == []
 
 
-@cache
-def held_out() -> list[Scenario]:
-    return read_scenarios(DATA / "judge" / "held-out-crossed.jsonl")
-
-
-GENERIC = (
-    "I understand how you feel. That sounds difficult. Remember that you are not alone and that things will get better."
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("held-out-crossed", (0.64, 0.79, 0.77, 0.72)), ("held-out-kinds", (0.72, 0.81, 0.73, 0.72))],
 )
-GENERIC_ANALYSIS = (
-    "The user is sad about a change in life and needs support. I should be empathetic and offer coping strategies."
-)
-RESPONSE_SCALES = (Perspective.EXPRESSION, Perspective.RECEPTION, Perspective.BYSTANDER)
+def test_on_held_out_scenarios_it_stays_as_good_as_the_model_card_says(
+    engine: Engine, name: str, least: tuple[float, ...]
+) -> None:
+    scenarios = read_scenarios(DATA / "judge" / f"{name}.jsonl")
+    asked = [
+        [question(at, p, r.analysis, r.response) for at, r in enumerate(s.replies) for p in Perspective]
+        for s in scenarios
+    ]
+    found = [judged(engine, scenario.context, questions) for scenario, questions in zip(scenarios, asked, strict=True)]
+    for perspective, bar in zip(Perspective, least, strict=True):
+        graded = [
+            [
+                (reply.labels[perspective], each.score)
+                for reply, each in zip(s.replies, _of(perspective, some), strict=True)
+            ]
+            for s, some in zip(scenarios, found, strict=True)
+        ]
+        assert (agreement(graded).pairs or 0) >= bar, perspective
 
 
-def shares(engine: Engine, context: Context, texts: Sequence[str], perspectives: Sequence[Perspective]) -> list[float]:
-    asked = [Question(at, each, text) for at, text in enumerate(texts) for each in perspectives]
-    totals = [0.0] * len(texts)
-    for each, found in zip(asked, judged(engine, context, asked), strict=True):
-        low, high = SCALED[each.perspective]
-        totals[each.candidate] += ((found.score or low) - low) / (high - low) / len(perspectives)
-    return totals
+def _of(perspective: Perspective, judgements: Sequence[Judgement]) -> list[Judgement]:
+    return [each for each in judgements if each.perspective == perspective]
 
 
-def edited(text: str, words: Sequence[str], chance: random.Random) -> str:
+GENERIC = """I understand how you feel. That sounds difficult. Remember that you are not alone and that things will
+get better."""
+
+
+def edited(text: str, edits: int, words: Sequence[str], chance: random.Random) -> str:
     found = text.split()
-    at, kind = chance.randrange(len(found)), chance.random()
-    if kind < 0.4:
-        found[at] = chance.choice(words)
-    elif kind < 0.75 or len(found) < 4:
-        found.insert(at, chance.choice(words))
-    elif kind < 0.9:
-        del found[at]
-    else:
-        other = chance.randrange(len(found))
-        found[at], found[other] = found[other], found[at]
+    for _ in range(edits):
+        at, other = chance.randrange(len(found)), chance.randrange(len(found))
+        match chance.randrange(8):
+            case 0 | 1 | 2:
+                found[at] = chance.choice(words)
+            case 3 if len(found) > 3:
+                del found[at]
+            case 4 if len(found) > 3:
+                found[at], found[other] = found[other], found[at]
+            case _:
+                found.insert(at, chance.choice(words))
     return " ".join(found)
 
 
-def climbed(
-    engine: Engine, scenario: Scenario, start: str, perspectives: Sequence[Perspective], edits: int
-) -> tuple[str, float]:
-    """Random edits, eight at a time; the best is kept if it is better. Words from the person and from good replies."""
-    chance, at_once = random.Random(5), 8
-    words = scenario.context.query.split() + [w for s in held_out() for r in s.replies for w in r.response.split()]
-    text, best = start, shares(engine, scenario.context, [start], perspectives)[0]
-    for _ in range(edits // at_once):
-        tried = [edited(text, words, chance) for _ in range(at_once)]
-        scores = shares(engine, scenario.context, tried, perspectives)
-        if max(scores) > best:
-            best = max(scores)
-            text = tried[scores.index(best)]
-    return text, best
-
-
-def best_of(scenario: Scenario, perspectives: Sequence[Perspective]) -> list[LabelledReply]:
-    top = max(sum(each.labels[p] for p in perspectives) for each in scenario.replies)
-    return [each for each in scenario.replies if sum(each.labels[p] for p in perspectives) >= 0.95 * top]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [3, 21, 40])
-@pytest.mark.parametrize("part", ["analysis", "response"])
-def test_two_thousand_random_edits_do_not_lift_a_generic_text_to_a_good_one(
-    engine: Engine, number: int, part: str
-) -> None:
-    scenario = held_out()[number]
-    perspectives = (Perspective.RESONATION,) if part == "analysis" else RESPONSE_SCALES
-    good = [getattr(each, part) for each in best_of(scenario, perspectives)]
-    start = GENERIC_ANALYSIS if part == "analysis" else GENERIC
-    _, reached = climbed(engine, scenario, start, perspectives, 2000)
-    assert reached < min(shares(engine, scenario.context, good, perspectives))
+@pytest.mark.parametrize("edits", [4, 8, 16, 32])
+def test_random_words_put_into_a_generic_reply_do_not_lift_it_to_a_decent_one(engine: Engine, edits: int) -> None:
+    """Edits that are not chosen by their score; chosen ones get further, as the model card says."""
+    chance = random.Random(5)
+    words = f"{CONTEXT.query} {PLAIN} {OTHER}".split()
+    tried = [(PLAIN_ANALYSIS, edited(GENERIC, edits, words, chance)) for _ in range(12)]
+    plain, *lifted = reward(engine, CONTEXT, [(PLAIN_ANALYSIS, PLAIN), *tried])
+    assert max(lifted) < plain
