@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import click
-from torch import Tensor
-from torch.nn import functional
 
-from learning.heads import Example, Recipe, fit, save
+from learning.heads import Example, Recipe, fit, grades_in_order, save
 from learning.labels import labelled
 from learning.spoiled import SPOILERS
 from rerank.agreement import Agreement, agreement
@@ -90,19 +88,7 @@ def _example(scenario: Scenario, text: str, grades: Mapping[Perspective, float],
     return Example(judged(scenario.context, text), targets, group)
 
 
-def loss(outputs: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
-    """Squared error of what is known, and the order of grades within a group."""
-    known = ~targets.isnan()
-    squared = ((outputs - targets.nan_to_num()) ** 2)[known].mean()
-    outputs, targets = outputs[:, :-1], targets[:, :-1]
-    wanted = (targets[:, None] - targets[None, :]).nan_to_num().clamp(0, 0.5)
-    weights = wanted * (groups[:, None] == groups[None, :]).unsqueeze(-1)
-    order = functional.softplus(_STEEP * (outputs[None, :] - outputs[:, None])) * weights
-    return 2 * squared + 0.5 * order.sum() / weights.sum().clamp(min=1)
-
-
-_STEEP = 6.0
-RECIPE = Recipe(loss, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06)
+RECIPE = Recipe(grades_in_order, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06)
 
 
 def agreements(network: Network, scenarios: Sequence[Scenario]) -> dict[str, Agreement]:

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from learning.heads import Example, Recipe, fit, questions_and_class, save
-from learning.judge import loss
+from learning.heads import Example, Recipe, fit, grades_in_order, questions_and_class, save
 from learning.labels import labelled, parted, threshold
 from rerank.encoder import load, scored
 from rerank.pairs import Pair
@@ -22,7 +21,7 @@ def examples() -> list[Example]:
     return [Example(Pair("I miss her so much.", text, (share,)), (share, share), 0) for text, share in texts]
 
 
-RECIPE = Recipe(loss=loss, outputs=2, limit=64, epochs=12, averaged=4, rank=4)
+RECIPE = Recipe(loss=grades_in_order, outputs=2, limit=64, epochs=12, averaged=4, rank=4)
 
 
 @pytest.mark.slow
@@ -45,7 +44,11 @@ def test_a_trained_network_tells_apart_what_it_learned_and_is_the_same_after_sav
 def test_the_same_seed_gives_the_same_network() -> None:
     first, again, other = (
         scored(
-            fit(examples(), Recipe(loss=loss, outputs=2, limit=64, epochs=2, rank=4, seed=seed), lambda _: None),
+            fit(
+                examples(),
+                Recipe(loss=grades_in_order, outputs=2, limit=64, epochs=2, rank=4, seed=seed),
+                lambda _: None,
+            ),
             [each.pair for each in examples()],
             64,
         )
@@ -59,8 +62,8 @@ def test_only_pairs_of_one_group_that_were_graded_apart_are_put_in_order() -> No
     outputs = torch.tensor([[0.2, 1.0], [0.8, 1.0], [0.5, 1.0]])
     targets = torch.tensor([[0.8, 1.0], [0.2, 1.0], [float("nan"), 1.0]])
     together, apart = torch.tensor([0, 0, 0]), torch.tensor([0, 1, 2])
-    assert loss(outputs, targets, together) > loss(outputs, targets, apart)
-    assert loss(targets.nan_to_num(), targets, together) < loss(outputs, targets, together)
+    assert grades_in_order(outputs, targets, together) > grades_in_order(outputs, targets, apart)
+    assert grades_in_order(targets.nan_to_num(), targets, together) < grades_in_order(outputs, targets, together)
 
 
 def test_a_class_that_is_not_known_costs_nothing() -> None:
