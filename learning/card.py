@@ -26,7 +26,7 @@ from rerank.screening import reaches
 from rerank.types import Context, Perspective, Tier
 
 _T = TypeVar("_T")
-_SAMPLES = 1000
+_SAMPLES = 300
 Row = tuple[str, ...]
 
 
