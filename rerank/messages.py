@@ -1,6 +1,5 @@
 """Reads labelled messages: JSON lines, each what somebody wrote, how much danger they are in, and in what language."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ def read_messages(path: Path) -> list[Message]:
     return json_lines(path, _message, 'a labelled message, like {"text": "...", "label": "none", "category": "none"}')
 
 
-def _message(found: Mapping[str, Any]) -> Message:
+def _message(found: Any) -> Message:  # noqa: ANN401 - any JSON
+    if not isinstance(found, dict):
+        raise TypeError("a message is an object")
     note = text(found.get("note") or "")
     return Message(
         text=text(found["text"]),

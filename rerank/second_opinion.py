@@ -12,7 +12,7 @@ from rerank.risk import Assessment
 from rerank.server import Server
 from rerank.types import Category, Tier
 
-_INSTRUCTIONS = (files("rerank") / "data" / "risk.md").read_text(encoding="utf-8").strip()
+_INSTRUCTIONS = (files("rerank") / "data" / "risk_instructions.txt").read_text(encoding="utf-8").strip()
 _LENGTHS, _LINES = (8000, 2000, 500), 8
 """Characters of the message from each end, fewer where they do not fit the model's window, and earlier messages."""
 _TIERS = "|".join(Tier)

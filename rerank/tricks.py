@@ -39,7 +39,11 @@ def _again(parts: list[str] | list[tuple[str, str, str]]) -> float:
 def _heap(look: Look) -> bool:
     """Words without the small ones that make sentences, or the small ones alone. For English, which has them apart."""
     low, high = _FUNCTION_WORDS
-    return look.text.isascii() and len(look.words) >= _WORDS and not low <= look.function_share <= high
+    return (
+        look.text.isascii()
+        and len(look.words) >= _WORDS * max(len(look.sentences), 1)
+        and not low <= look.function_share <= high
+    )
 
 
 _TRICKS = {

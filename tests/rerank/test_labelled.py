@@ -97,7 +97,7 @@ def test_the_ends_of_each_scale_are_grades(path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "\n\n", "  \r\n\t\n"])
 def test_an_empty_file_holds_no_scenario(text: str, path: Path) -> None:
     path.write_bytes(text.encode())
-    assert refusal(path) == f"{path} holds no scenario."
+    assert refusal(path) == f"{path} holds none. Each line must be a scenario with graded replies."
 
 
 def test_what_cannot_be_read_is_named(path: Path) -> None:

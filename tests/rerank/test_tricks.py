@@ -15,7 +15,7 @@ TRICKS = {
     ],
     "says the same again and again": ["You miss her. " * 5, f"{PLAIN} {PLAIN} {PLAIN}", "I hear you, I hear you, " * 6],
     "gives the person's words back": [QUERY, f"You said: {QUERY}"],
-    "floods with pictures": ["I am sorry " + "\U0001f622" * 20, " ".join("kettle \U0001f499" for _ in range(12))],
+    "floods with pictures": ["I am sorry " + "\U0001f622" * 20],
     "is a heap of words": [
         "empathy warmth kettle sister grief validation kindness support tenderness courage healing presence sorrow",
         "of the and to in it is that with for on was as at by",
