@@ -10,7 +10,7 @@ from math import exp
 
 from rerank.embedded import Engine
 from rerank.features import sentences, words
-from rerank.other_languages import other_languages
+from rerank.other_languages import in_other_script, other_languages
 from rerank.pairs import CATEGORIES, said
 from rerank.risk import ORDER, Assessment
 from rerank.risk_patterns import Hit, denials_removed, hits, plain
@@ -20,8 +20,11 @@ from rerank.weights import file_of, version
 OUTPUTS = (Tier.CONCERN, Tier.CRISIS, *CATEGORIES)
 _LONG, _PIECE = 90, 60
 """Words: what is read in pieces too, and how long a piece may be."""
-_FEW, _SURE = 6, 0.75
-"""In fewer words, with nothing before and no sign that a pattern knows, the classifier has little to read: hello."""
+_FEW, _SURE = 6, 0.65
+"""In fewer words, with nothing before and no sign that a pattern knows, the classifier has little to read: hello.
+
+Scripts that put no spaces between words have whole messages in one.
+"""
 _DOUBT = 0.6
 """How much confidence there is in what is read in a language other than English."""
 
@@ -52,7 +55,7 @@ class EmbeddedDetector:
             reading = replace(reading, probable={tier: max(_share(each[tier]) for each in logits) for tier in limits})
             limits = {tier: _share(limit) for tier, limit in others.limits.items()}
         found = hits(message)
-        if len(words(message)) < _FEW and not found and not history:
+        if len(words(message)) < _FEW and not (found or history or in_other_script(message)):
             limits = dict.fromkeys(limits, _SURE)
         decided = decide(reading, found, limits, self.name, trust=_DOUBT if foreign else 1.0)
         if decided.tier == Tier.NONE or decided.evidence:
