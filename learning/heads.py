@@ -72,11 +72,11 @@ def fit(examples: Sequence[Example], recipe: Recipe, tell: Callable[[str], None]
         losses = []
         for chosen in _batches(examples, recipe.size, shuffler):
             some = _masked(batch([each.pair for each in chosen], recipe.limit), recipe.masked)
+            targets, groups = (torch.tensor(each) for each in zip(*((c.targets, c.group) for c in chosen), strict=True))
+            optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=network.encoder.precision == torch.bfloat16):
                 outputs = network(some, recipe.dropout)
-            targets, groups = (torch.tensor(each) for each in zip(*((c.targets, c.group) for c in chosen), strict=True))
             loss = recipe.loss(outputs.float(), targets, groups)
-            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
@@ -118,16 +118,24 @@ class _Average:
 
 
 def grades_in_order(outputs: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
-    """Squared error of what is known, and the order of grades within a group."""
+    """Squared error of what is known, and the order of grades within a group; each output counts the same."""
     known = ~targets.isnan()
-    squared = ((outputs - targets.nan_to_num()) ** 2)[known].mean()
+    squared = (outputs - targets.nan_to_num()) ** 2 * known
     outputs, targets = outputs[:, :-1], targets[:, :-1]
-    wanted = (targets[:, None] - targets[None, :]).nan_to_num().clamp(0, 0.5)
-    weights = wanted * (groups[:, None] == groups[None, :]).unsqueeze(-1)
+    apart = (targets[:, None] - targets[None, :]).nan_to_num().clamp(min=0)
+    weights = apart / (apart + _NEAR) * (groups[:, None] == groups[None, :]).unsqueeze(-1)
     order = functional.softplus(_STEEP * (outputs[None, :] - outputs[:, None])) * weights
-    return 2 * squared + 0.5 * order.sum() / weights.sum().clamp(min=1)
+    return 2 * _mean(squared.sum(0), known.sum(0)) + 0.5 * _mean(order.sum((0, 1)), weights.sum((0, 1)))
 
 
+def _mean(sums: Tensor, counts: Tensor) -> Tensor:
+    """The mean of each column, and of those the mean: a batch may know nothing of some."""
+    some = counts > 0
+    return (sums[some] / counts[some]).mean() if some.any() else sums.sum()
+
+
+_NEAR = 0.1
+"""Grades that are so far apart count half as much as those at the ends of the scale."""
 _STEEP = 6.0
 
 
