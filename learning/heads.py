@@ -156,6 +156,17 @@ def questions_and_class(questions: int) -> Loss:
 _CLASS_SHARE = 0.3
 
 
+def classes(sizes: Sequence[int]) -> Loss:
+    """For outputs that are several sets of classes, one after the other; each target is the class of its set."""
+
+    def loss(outputs: Tensor, targets: Tensor, _groups: Tensor) -> Tensor:
+        parts = torch.split(outputs, list(sizes), dim=1)
+        losses = [functional.cross_entropy(part, targets[:, at].long()) for at, part in enumerate(parts)]
+        return torch.stack(losses).sum()
+
+    return loss
+
+
 def _prepared(examples: Sequence[Example], recipe: Recipe) -> Network:
     """The frozen encoder in half precision where that is quicker, an adapter on it, heads, and the features' scale."""
     features = torch.tensor([each.pair.features for each in examples], dtype=torch.float32)

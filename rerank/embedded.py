@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
-from rerank.pairs import Pair, gated, judged, said
+from rerank.pairs import Pair, gated, judged, said, said_plainly
 from rerank.types import Context
 from rerank.weights import MODELS, Model, file_of
 
@@ -25,6 +25,7 @@ _WARMING: Mapping[Model, Callable[[], Pair]] = {
     "judge": lambda: judged(Context("Good morning."), "Good morning to you."),
     "risk": lambda: said("Good morning."),
     "gate": lambda: gated(Context("Good morning."), "Good morning to you."),
+    "reader": lambda: said_plainly("Good morning."),
 }
 
 

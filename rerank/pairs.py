@@ -59,3 +59,11 @@ def said(message: str, history: Sequence[str] = ()) -> Pair:
             *(float(each in seen) for each in CATEGORIES),
         ),
     )
+
+
+def said_plainly(message: str, earlier: Sequence[str] = ()) -> Pair:
+    """A person's message after what both said before, for what it is about."""
+    return Pair(" / ".join(earlier[-_SHORT:]), message, (log1p(len(words(message))), float(bool(earlier))))
+
+
+_SHORT = 2

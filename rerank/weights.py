@@ -9,11 +9,12 @@ from typing import Literal
 
 from rerank.errors import RerankError
 
-Model = Literal["judge", "risk", "gate"]
+Model = Literal["judge", "risk", "gate", "reader"]
 """What the encoder reads for."""
 File = Model | Literal["other_languages"]
 MODELS: tuple[Model, ...] = ("judge", "risk", "gate")
-FILES: tuple[File, ...] = (*MODELS, "other_languages")
+"""Those that every turn needs; the reader is the built-in policy's."""
+FILES: tuple[File, ...] = (*MODELS, "reader", "other_languages")
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -23,6 +24,11 @@ class BadWeights(RerankError):
 
 def file_of(model: File) -> Path:
     return Path(str(files("rerank"))) / "data" / f"{model}.safetensors"
+
+
+def policy_folder() -> Path:
+    """The built-in policy: a folder as transformers and vLLM read it."""
+    return Path(str(files("rerank"))) / "data" / "policy"
 
 
 @cache

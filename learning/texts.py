@@ -1,0 +1,120 @@
+"""The text that the built-in policy learns from: readings of messages, each with an analysis and a reply put together.
+
+A reply is made of moves that fit the reading: one takes up what was said, one is a thought about it, one asks or
+suggests. Most are good; some are dull, vague or preachy, so that there is something to choose from and to learn.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from learning.labels import DATA
+from learning.moves import Move, Part, read_moves
+from rerank.labelled import json_lines
+from rerank.reading import ALONE, END, Act, Emotion, Reading, Slot, Topic, settled
+from rerank.types import Category
+
+_PATTERNS: Mapping[tuple[Part, ...], int] = {
+    (Part.OPEN, Part.MIDDLE, Part.CLOSE): 6,
+    (Part.OPEN, Part.CLOSE): 5,
+    (Part.MIDDLE, Part.CLOSE): 2,
+    (Part.OPEN, Part.MIDDLE): 1,
+}
+"""What a reply is made of, and how often."""
+_DULL = 0.25
+"""The share of replies, and of analyses, that are made of mediocre moves where there are any."""
+_UNSURE = 0.12
+"""The share of readings in which the topic or the emotion was not recognised."""
+_TRIES = 12
+_OFTEN = {Slot.EVENT: 0.5, Slot.SELF: 0.6, Slot.QUOTE: 0.75, Slot.WHO: 0.45, Slot.WHEN: 0.25}
+_CRISIS, _FOREIGN = 0.1, 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What the policy reads, and what it writes then."""
+
+    prompt: str
+    answer: str
+
+
+def texts(count: int, seed: int) -> Iterator[Text]:
+    chance = random.Random(seed)
+    composer, readings = Composer(read_moves(), chance), _readings()
+    for _ in range(count):
+        reading = _varied(chance.choice(readings), chance)
+        yield Text(reading.prompt(), composer.answer(reading))
+
+
+class Composer:
+    """Puts moves together."""
+
+    def __init__(self, moves: Sequence[Move], chance: random.Random) -> None:
+        self._chance = chance
+        self._moves = {part: [each for each in moves if each.part == part] for part in Part}
+
+    def answer(self, reading: Reading) -> str:
+        analysis, response = self._analysis(reading), self._response(reading)
+        return f"# Analysis\n{analysis}\n\n# Response\n{response}{END}"
+
+    def _analysis(self, reading: Reading) -> str:
+        made: list[Move] = []
+        for _ in range(1 + (self._chance.random() < _SECOND)):
+            made += self._chosen(Part.ANALYSIS, reading, made, dull=self._chance.random() < _DULL)
+        return " ".join(each.text for each in made)
+
+    def _response(self, reading: Reading) -> str:
+        unknown = reading.topic == Topic.OTHER and reading.emotion == Emotion.NONE
+        dull = self._chance.random() < _DULL
+        if reading.act in ALONE or (unknown and reading.act == Act.VENTING):
+            return self._chosen(Part.WHOLE, reading, (), dull=dull)[0].text
+        made: list[Move] = []
+        for _ in range(_TRIES):
+            made = []
+            for part in self._chance.choices(list(_PATTERNS), list(_PATTERNS.values()))[0]:
+                made += self._chosen(part, reading, made, dull=dull)
+            if _one_thought(made):
+                break
+        return " ".join(each.text for each in made)
+
+    def _chosen(self, part: Part, reading: Reading, before: Sequence[Move], *, dull: bool) -> list[Move]:
+        """A move that fits, those made for such messages before those that fit any; or none."""
+        dull = dull and reading.act != Act.CRISIS
+        used = frozenset[Slot]().union(*(each.slots for each in before))
+        fitting = [each for each in self._moves[part] if each.fits(reading) and each not in before]
+        fresh = [each for each in fitting if not each.slots & used] or fitting
+        some = [each for each in fresh if each.good != dull] or fresh
+        return self._chance.choices(some, [each.closeness for each in some]) if some else []
+
+
+_SECOND = 0.45
+
+
+def _one_thought(made: Sequence[Move]) -> bool:
+    """No more than one question, and no two that begin alike."""
+    asked = sum("?" in each.text for each in made)
+    begun = [" ".join(each.text.split()[:2]).lower() for each in made]
+    return bool(made) and asked <= 1 and len(set(begun)) == len(begun)
+
+
+def _readings() -> list[Reading]:
+    """As people's messages are: what goes together in the labelled ones."""
+    paths = sorted((DATA / "policy").glob("messages-*.jsonl"))
+    return [each for path in paths for each in json_lines(path, _reading, "a message with `topic`, `emotion`, `act`")]
+
+
+def _reading(found: Mapping[str, str]) -> Reading:
+    return Reading(Topic(found["topic"]), Emotion(found["emotion"]), Act(found["act"]))
+
+
+def _varied(reading: Reading, chance: random.Random) -> Reading:
+    """The same with what a codec may not have seen, and with slots."""
+    slots = frozenset(slot for slot, often in _OFTEN.items() if chance.random() < often)
+    if chance.random() < _CRISIS:
+        danger = chance.choice([each for each in Category if each != Category.NONE])
+        return Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots)
+    if chance.random() < _FOREIGN:
+        return Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE)
+    topic = Topic.OTHER if chance.random() < _UNSURE else reading.topic
+    emotion = Emotion.NONE if chance.random() < _UNSURE else reading.emotion
+    return replace(settled(topic, emotion, reading.act), slots=slots)

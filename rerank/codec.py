@@ -1,0 +1,79 @@
+"""Between people's messages and the built-in policy: it reads a message into tokens, and fills their words into slots.
+
+The policy never sees what a person wrote, and can't repeat it wrongly: what it writes about them are their own clauses.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from rerank.clauses import Cuttings, cut
+from rerank.embedded import Engine
+from rerank.embedded_reader import Guess, likeliest, sure
+from rerank.embedded_risk import worst
+from rerank.other_languages import other_languages
+from rerank.pairs import said, said_plainly
+from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, settled
+from rerank.types import Context, Role, Tier
+from rerank.weights import file_of
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the policy gets it."""
+
+    reading: Reading
+    cuttings: Cuttings
+
+    def filled(self, text: str, index: int) -> str:
+        """The text with the person's words. Candidates take different ones where there are several."""
+        for spelling, words in _fillings(self.cuttings, index).items():
+            text = text.replace(spelling, words)
+        return text
+
+
+class Codec:
+    """Reads with the encoder."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read(self, context: Context) -> Message:
+        earlier = [each.text for each in context.history]
+        cuttings = cut(context.query)
+        slots = frozenset(slot for slot in Slot if _fillings(cuttings, 0).keys() >= set(SPELLINGS[slot]))
+        if context.tier == Tier.CRISIS:
+            own = [each.text for each in context.history if each.role == Role.USER]
+            danger = worst(await self._engine.score("risk", [said(context.query, own)])).category
+            return Message(Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots), cuttings)
+        if other_languages(file_of("other_languages")).foreign(context.query):
+            return Message(Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE), Cuttings())
+        (row,) = await self._engine.score("reader", [said_plainly(context.query, earlier)])
+        return Message(replace(understood(likeliest(row)), slots=slots), cuttings)
+
+
+def understood(guesses: Mapping[str, Guess]) -> Reading:
+    """What is sure. What is not gets an open question, never a guess."""
+    topic, emotion, act = (sure(kind, guesses) for kind in ("topic", "emotion", "act"))
+    return settled(Topic(topic or Topic.OTHER), Emotion(emotion or Emotion.NONE), Act(act or Act.VENTING))
+
+
+def _fillings(cuttings: Cuttings, index: int) -> dict[str, str]:
+    """What may stand for each spelling of a slot."""
+    found: dict[str, str] = {}
+    for slot, clauses in ((Slot.EVENT, cuttings.events), (Slot.SELF, cuttings.selves)):
+        if clauses:
+            clause = clauses[index % len(clauses)]
+            second, begun, third, third_begun = SPELLINGS[slot]
+            found |= {second: clause.second, begun: _capital(clause.second)}
+            found |= {third: clause.third, third_begun: _capital(clause.third)}
+    if cuttings.quotes:
+        found[SPELLINGS[Slot.QUOTE][0]] = cuttings.quotes[index % len(cuttings.quotes)]
+    if cuttings.who:
+        found[SPELLINGS[Slot.WHO][0]] = cuttings.who[index % len(cuttings.who)].second
+    if cuttings.when:
+        found[SPELLINGS[Slot.WHEN][0]] = cuttings.when[0]
+    return found
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,79 @@
+"""Properties of the codec: what it tells the policy of a message, and how it fills the person's words in."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from rerank.clauses import cut
+from rerank.codec import Codec, Message
+from rerank.embedded import Engine
+from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, slots_of
+from rerank.types import Category, Context, Tier
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    engine = Engine()
+    yield engine
+    engine.close()
+
+
+def read(engine: Engine, text: str, tier: Tier = Tier.NONE) -> Message:
+    return asyncio.run(Codec(engine).read(Context(text, tier=tier)))
+
+
+@pytest.mark.parametrize(
+    ("text", "act"),
+    [
+        ("hi", Act.GREETING),
+        ("hello there", Act.GREETING),
+        ("thank you, that helped. good night", Act.THANKS),
+        ("are you a real person or a bot?", Act.ABOUT_YOU),
+        ("who reads what i write here?", Act.ABOUT_YOU),
+        ("what's the capital of Peru?", Act.OFF_TOPIC),
+        ("asdkjh aksjdh", Act.UNCLEAR),
+        ("My boss shouted at me in front of everyone and I just stood there.", Act.VENTING),
+        ("I got the job!! starting in March, I can't believe it", Act.NEWS),
+        ("Meine Mutter ist gestern gestorben und ich weiß nicht weiter.", Act.OTHER_LANGUAGE),
+    ],
+)
+def test_it_sees_what_the_person_is_doing(engine: Engine, text: str, act: Act) -> None:
+    assert read(engine, text).reading.act == act
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("My grandmother died on Sunday and I keep setting the table for her.", Topic.GRIEF),
+        ("We had to put our dog to sleep this morning.", Topic.PET),
+        ("I failed my anatomy exam again and the resit is in two weeks.", Topic.STUDY),
+        ("Three weeks of lying awake until four. I'm so tired.", Topic.SLEEP),
+    ],
+)
+def test_it_says_nothing_rather_than_something_wrong_about_a_plain_message(
+    engine: Engine, text: str, topic: Topic
+) -> None:
+    assert read(engine, text).reading.topic in {topic, Topic.OTHER}
+
+
+def test_a_crisis_is_told_with_its_danger_and_nothing_lighter(engine: Engine) -> None:
+    found = read(engine, "I'm going to kill myself tonight, I have written the letters", Tier.CRISIS).reading
+    assert (found.act, found.danger) == (Act.CRISIS, Category.SUICIDE)
+    assert found.topic == Topic.OTHER
+
+
+def test_it_offers_only_slots_that_it_can_fill(engine: Engine) -> None:
+    for text in ("hi", "My boss shouted at me in front of everyone.", "I can't stop crying since March."):
+        message = read(engine, text)
+        every = " ".join(each for slot in message.reading.slots for each in SPELLINGS[slot])
+        assert slots_of(message.filled(every, 0)) == frozenset()
+
+
+def test_the_persons_words_come_turned_to_them() -> None:
+    said = "My boss shouted at me in the meeting."
+    message = Message(Reading(Topic.WORK, Emotion.HURT, Act.VENTING, slots=frozenset({Slot.EVENT})), cut(said))
+    assert message.filled("{Event}. So {event}?", 0) == (
+        "Your boss shouted at you in the meeting. So your boss shouted at you in the meeting?"
+    )
+    assert message.filled("{They_event}.", 0) == "Their boss shouted at them in the meeting."

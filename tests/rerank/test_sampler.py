@@ -1,0 +1,65 @@
+"""Properties of the sampling in this process, with a small real model."""
+
+from pathlib import Path
+
+import pytest
+
+from rerank.reading import END, WRITE, Act, Emotion, Reading, Topic
+from rerank.sampler import Piece, Sampler, Taste
+from rerank.weights import BadWeights
+from small_policy import make
+
+pytestmark = pytest.mark.slow
+PROMPT = Reading(Topic.WORK, Emotion.ANGER, Act.VENTING).prompt()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("policy"))
+
+
+@pytest.fixture(scope="module")
+def sampler(folder: Path) -> Sampler:
+    return Sampler(folder, threads=2)
+
+
+def texts(pieces: list[Piece], n: int) -> list[str]:
+    return ["".join(each.text for each in pieces if each.row == row) for row in range(n)]
+
+
+def test_every_text_comes_in_pieces_and_ends_or_reaches_the_limit(sampler: Sampler) -> None:
+    pieces = list(sampler.write(PROMPT, 4, Taste(limit=40), seed=1))
+    for row in range(4):
+        own = [each for each in pieces if each.row == row]
+        assert [each.tokens for each in own] == list(range(1, len(own) + 1))
+        assert own[-1].ended or len(own) == 40
+        assert not any(each.ended for each in own[:-1])
+    assert END not in "".join(texts(pieces, 4))
+
+
+def test_without_temperature_company_does_not_matter(sampler: Sampler) -> None:
+    alone = texts(list(sampler.write(PROMPT, 1, Taste(temperature=0, limit=32))), 1)
+    assert texts(list(sampler.write(PROMPT, 3, Taste(temperature=0, limit=32))), 3) == alone * 3
+
+
+def test_the_same_seed_gives_the_same_texts(sampler: Sampler) -> None:
+    first, second, other = (list(sampler.write(PROMPT, 2, Taste(limit=24), seed=seed)) for seed in (5, 5, 6))
+    assert first == second
+    assert first != other
+
+
+def test_a_banned_token_is_never_written(sampler: Sampler) -> None:
+    without = list(sampler.write(PROMPT, 4, Taste(limit=48), banned=["#", WRITE, "{quote}"], seed=2))
+    assert not any("#" in each or WRITE in each or "{quote}" in each for each in texts(without, 4))
+
+
+def test_who_stops_asking_stops_the_work(sampler: Sampler) -> None:
+    pieces = sampler.write(PROMPT, 2, Taste(limit=1000))
+    next(pieces)
+    pieces.close()
+    assert list(sampler.write(PROMPT, 1, Taste(temperature=0, limit=4)))
+
+
+def test_a_folder_without_a_model_is_refused_with_words(tmp_path: Path) -> None:
+    with pytest.raises(BadWeights, match="holds no model"):
+        Sampler(tmp_path, threads=1)
