@@ -26,7 +26,7 @@ _DULL = 0.25
 _UNSURE = 0.12
 """The share of readings in which the topic or the emotion was not recognised."""
 _TRIES = 12
-_OFTEN = {Slot.EVENT: 0.5, Slot.SELF: 0.6, Slot.QUOTE: 0.75, Slot.WHO: 0.45, Slot.WHEN: 0.25}
+_OFTEN = {Slot.EVENT: 0.5, Slot.SELF: 0.6, Slot.QUOTE: 0.75, Slot.WHO: 0.45, Slot.WHEN: 0.25, Slot.BEFORE: 0.2}
 _CRISIS, _FOREIGN = 0.1, 0.01
 
 

@@ -3,10 +3,10 @@
 The policy never sees what a person wrote, and can't repeat it wrongly: what it writes about them are their own clauses.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rerank.clauses import Cuttings, cut
+from rerank.clauses import Clause, Cuttings, cut
 from rerank.embedded import Engine
 from rerank.embedded_reader import Guess, likeliest, sure
 from rerank.embedded_risk import worst
@@ -23,10 +23,12 @@ class Message:
 
     reading: Reading
     cuttings: Cuttings
+    earlier: tuple[Clause, ...] = ()
+    """What they said before, the newest first."""
 
     def filled(self, text: str, index: int) -> str:
         """The text with the person's words. Candidates take different ones where there are several."""
-        for spelling, words in _fillings(self.cuttings, index).items():
+        for spelling, words in _fillings(self.cuttings, self.earlier, index).items():
             text = text.replace(spelling, words)
         return text
 
@@ -38,17 +40,17 @@ class Codec:
         self._engine = engine
 
     async def read(self, context: Context) -> Message:
-        earlier = [each.text for each in context.history]
-        cuttings = cut(context.query)
-        slots = frozenset(slot for slot in Slot if _fillings(cuttings, 0).keys() >= set(SPELLINGS[slot]))
+        own = [each.text for each in context.history if each.role == Role.USER]
+        cuttings, earlier = cut(context.query), _said_before(own)
+        slots = frozenset(slot for slot in Slot if _fillings(cuttings, earlier, 0).keys() >= set(SPELLINGS[slot]))
         if context.tier == Tier.CRISIS:
-            own = [each.text for each in context.history if each.role == Role.USER]
             danger = worst(await self._engine.score("risk", [said(context.query, own)])).category
-            return Message(Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots), cuttings)
+            return Message(Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots), cuttings, earlier)
         if other_languages(file_of("other_languages")).foreign(context.query):
             return Message(Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE), Cuttings())
-        (row,) = await self._engine.score("reader", [said_plainly(context.query, earlier)])
-        return Message(replace(understood(likeliest(row)), slots=slots), cuttings)
+        both = [each.text for each in context.history]
+        (row,) = await self._engine.score("reader", [said_plainly(context.query, both)])
+        return Message(replace(understood(likeliest(row)), slots=slots), cuttings, earlier)
 
 
 def understood(guesses: Mapping[str, Guess]) -> Reading:
@@ -57,10 +59,15 @@ def understood(guesses: Mapping[str, Guess]) -> Reading:
     return settled(Topic(topic or Topic.OTHER), Emotion(emotion or Emotion.NONE), Act(act or Act.VENTING))
 
 
-def _fillings(cuttings: Cuttings, index: int) -> dict[str, str]:
+def _said_before(messages: Sequence[str]) -> tuple[Clause, ...]:
+    found = [cut(each) for each in reversed(messages)]
+    return tuple(clause for each in found for clause in (*each.events, *each.selves))
+
+
+def _fillings(cuttings: Cuttings, earlier: Sequence[Clause], index: int) -> dict[str, str]:
     """What may stand for each spelling of a slot."""
     found: dict[str, str] = {}
-    for slot, clauses in ((Slot.EVENT, cuttings.events), (Slot.SELF, cuttings.selves)):
+    for slot, clauses in ((Slot.EVENT, cuttings.events), (Slot.SELF, cuttings.selves), (Slot.BEFORE, earlier)):
         if clauses:
             clause = clauses[index % len(clauses)]
             second, begun, third, third_begun = SPELLINGS[slot]

@@ -102,6 +102,8 @@ class Slot(StrEnum):
     QUOTE = "quote"
     WHO = "who"
     WHEN = "when"
+    BEFORE = "before"
+    """What they said earlier in the conversation."""
 
 
 SPELLINGS = {
@@ -110,6 +112,7 @@ SPELLINGS = {
     Slot.QUOTE: ("{quote}",),
     Slot.WHO: ("{who}",),
     Slot.WHEN: ("{when}",),
+    Slot.BEFORE: ("{before}", "{Before}", "{they_before}", "{They_before}"),
 }
 """How each stands in a text: in the second and the third person, within a sentence and at its beginning."""
 

@@ -9,7 +9,7 @@ from rerank.clauses import cut
 from rerank.codec import Codec, Message
 from rerank.embedded import Engine
 from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, slots_of
-from rerank.types import Category, Context, Tier
+from rerank.types import Category, Context, Line, Role, Tier
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +77,10 @@ def test_the_persons_words_come_turned_to_them() -> None:
         "Your boss shouted at you in the meeting. So your boss shouted at you in the meeting?"
     )
     assert message.filled("{They_event}.", 0) == "Their boss shouted at them in the meeting."
+
+
+def test_what_was_said_earlier_can_be_taken_up(engine: Engine) -> None:
+    history = (Line(Role.USER, "I failed my driving test again."), Line(Role.ASSISTANT, "Again. What went wrong?"))
+    message = asyncio.run(Codec(engine).read(Context("the examiner was rude", history=history)))
+    assert Slot.BEFORE in message.reading.slots
+    assert message.filled("Earlier you said {before}.", 0) == "Earlier you said you failed your driving test again."
