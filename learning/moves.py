@@ -32,7 +32,6 @@ class Move:
 
     text: str
     part: Part
-    does: str
     topics: frozenset[Topic]
     emotions: frozenset[Emotion]
     acts: frozenset[Act]
@@ -69,7 +68,6 @@ def _move(found: Mapping[str, Any]) -> Move:
     return Move(
         words,
         Part(found["part"]),
-        found.get("does", ""),
         frozenset(map(Topic, found["topics"])),
         frozenset(map(Emotion, found["emotions"])),
         frozenset(map(Act, found["acts"])),

@@ -3,6 +3,7 @@
 The policy never sees what a person wrote, and can't repeat it wrongly: what it writes about them are their own clauses.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,9 +29,11 @@ class Message:
 
     def filled(self, text: str, index: int) -> str:
         """The text with the person's words. Candidates take different ones where there are several."""
-        for spelling, words in _fillings(self.cuttings, self.earlier, index).items():
-            text = text.replace(spelling, words)
-        return text
+        words = _fillings(self.cuttings, self.earlier, index)
+        return _SLOT.sub(lambda found: words.get(found[0], found[0]), text)  # once: their words may hold braces too
+
+
+_SLOT = re.compile(r"\{\w+\}")
 
 
 class Codec:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rerank.clauses import cut
+from rerank.clauses import Cuttings, cut
 from rerank.codec import Codec, Message
 from rerank.embedded import Engine
 from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, slots_of
@@ -84,3 +84,10 @@ def test_what_was_said_earlier_can_be_taken_up(engine: Engine) -> None:
     message = asyncio.run(Codec(engine).read(Context("the examiner was rude", history=history)))
     assert Slot.BEFORE in message.reading.slots
     assert message.filled("Earlier you said {before}.", 0) == "Earlier you said you failed your driving test again."
+
+
+def test_braces_that_the_person_wrote_are_left_as_they_are() -> None:
+    message = Message(
+        Reading(Topic.WORK, Emotion.HURT, Act.VENTING), replace(cut(""), quotes=("I said {who}",), who=())
+    )
+    assert message.filled("“{quote}”", 0) == "“I said {who}”"
