@@ -87,7 +87,6 @@ def test_what_was_said_earlier_can_be_taken_up(engine: Engine) -> None:
 
 
 def test_braces_that_the_person_wrote_are_left_as_they_are() -> None:
-    message = Message(
-        Reading(Topic.WORK, Emotion.HURT, Act.VENTING), replace(cut(""), quotes=("I said {who}",), who=())
-    )
+    reading = Reading(Topic.WORK, Emotion.HURT, Act.VENTING)
+    message = Message(reading, Cuttings(quotes=("I said {who}",)))
     assert message.filled("“{quote}”", 0) == "“I said {who}”"
