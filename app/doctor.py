@@ -16,7 +16,7 @@ from app import settings as settings_module
 from app.settings import Settings, SettingsError
 from rerank.errors import RerankError
 from rerank.server import Features, Limits, Server
-from rerank.weights import FILES, BadWeights, encoder_weights, version
+from rerank.weights import FILES, BadWeights, encoder_weights, policy_version, version
 from storage import keyring, migrate
 from storage.audit import Audit
 from storage.clock import SystemClock
@@ -138,8 +138,7 @@ def _embedded() -> Check:
 
 def _servers(settings: Settings) -> Iterator[Check]:
     if not settings.policy_url:
-        advice = "Set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL; nothing can answer without."
-        yield Check("policy", "warning", "no server is set", advice)
+        yield _local(settings)
         return
     yield _server("policy", settings.policy_url, settings.policy_model, settings.policy_key.get_secret_value())
     if settings.fallback_url:
@@ -150,6 +149,19 @@ def _servers(settings: Settings) -> Iterator[Check]:
     role = "judge" if settings.judge_url else "policy"
     url, key = getattr(settings, f"{role}_url"), getattr(settings, f"{role}_key").get_secret_value()
     yield _server("judge", url, settings.judge_model or settings.policy_model, key)
+
+
+def _local(settings: Settings) -> Check:
+    """What writes without a server."""
+    if not settings.model:
+        advice = "For better replies set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL, or ATTUNE_MODEL."
+        try:
+            return Check("policy", "ok", f"the built-in model {policy_version()}, in this process", advice)
+        except BadWeights as error:
+            return Check("policy", "failed", str(error))
+    if Path(settings.model).is_dir():
+        return Check("policy", "ok", f"the model in {settings.model}, in this process")
+    return Check("policy", "ok", f"{settings.model}, in this process, downloaded when first used")
 
 
 def _server(role: str, url: str, model: str, key: str) -> Check:

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     policy_url: str = Field("", description=_A_URL.format(of="that writes the replies"))
     policy_model: str = Field("", description=_A_MODEL.format(of="policy"))
     policy_key: SecretStr = Field(SecretStr(""), description="the API key of the policy's server")
+    model: str = Field("", description="the folder of a model, or its name on a hub, like Qwen/Qwen2.5-1.5B-Instruct")
     fallback_url: str = Field("", description=_A_URL.format(of="that writes when the policy's server fails"))
     fallback_model: str = Field("", description=_A_MODEL.format(of="fallback"))
     fallback_key: SecretStr = Field(SecretStr(""), description="the API key of the fallback's server")

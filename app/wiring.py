@@ -1,6 +1,7 @@
 """The composition root: the one place that names concrete classes and joins them by the settings."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,17 +9,22 @@ from functools import cached_property
 from pydantic import SecretStr
 
 from app.settings import Settings, SettingsError
+from rerank.codec import BuiltInCodec
 from rerank.embedded import Engine
 from rerank.embedded_gate import EmbeddedGate
 from rerank.embedded_judge import EmbeddedJudge
+from rerank.embedded_policy import ChatCodec, EmbeddedPolicy
 from rerank.embedded_risk import EmbeddedDetector
 from rerank.judge import Judge, ServerJudge
 from rerank.live import Gate, Rules
+from rerank.local_model import LocalModel
+from rerank.pieces import Taste
 from rerank.policy import FallbackPolicy, Policy, ServerPolicy
 from rerank.reward import EMPATHY, Reward
 from rerank.risk import HigherOf, RiskDetector
 from rerank.second_opinion import ServerDetector
 from rerank.server import Server
+from rerank.weights import Model, policy_folder, policy_version
 from storage.store import Store, open_store
 
 
@@ -31,6 +37,8 @@ class Engines:
     gate: Gate
     detector: RiskDetector
     rules: Rules
+    warm: Callable[[], Awaitable[None]]
+    """Loads what runs in this process, so that nobody waits for it."""
 
 
 def make_store(settings: Settings) -> Store:
@@ -41,7 +49,7 @@ def make_store(settings: Settings) -> Store:
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
     """Everything that a turn needs; connections and threads are closed at the end."""
     async with _opened(settings) as parts:
-        yield Engines(parts.policy(), parts.judge(), parts.gate(), parts.detector(), _rules(settings))
+        yield Engines(parts.policy(), parts.judge(), parts.gate(), parts.detector(), _rules(settings), parts.warm)
 
 
 @asynccontextmanager
@@ -71,14 +79,36 @@ class _Parts:
         self._servers: dict[tuple[str, str], Server] = {}
 
     def policy(self) -> Policy:
+        """A server's; where there is none, or it fails, the model in this process."""
         s = self._settings
         if not s.policy_url:
-            raise SettingsError(["ATTUNE_POLICY_URL must be set: Attune does not yet bring a model of its own."])
+            return self._local_policy()
         first = ServerPolicy(self._server(s.policy_url, s.policy_key), s.policy_model, max_tokens=s.reply_tokens)
         if not s.fallback_url:
-            return first
+            return FallbackPolicy(first, self._local_policy())
         second = self._server(s.fallback_url, s.fallback_key)
         return FallbackPolicy(first, ServerPolicy(second, s.fallback_model, max_tokens=s.reply_tokens))
+
+    def _local_policy(self) -> Policy:
+        s = self._settings
+        if s.model:
+            return EmbeddedPolicy(ChatCodec(self._local, s.reply_tokens), self._local, Taste(limit=s.reply_tokens))
+        return EmbeddedPolicy(BuiltInCodec(self._embedded), self._local)
+
+    @cached_property
+    def _local(self) -> LocalModel:
+        s = self._settings
+        built_in = "" if s.model else f"embedded:{policy_version()}"
+        model = LocalModel(s.model or str(policy_folder()), s.threads, built_in)
+        self._stack.callback(model.close)
+        return model
+
+    async def warm(self) -> None:
+        s = self._settings
+        read: list[Model] = ["risk", "gate"]
+        read += ["judge"] if self._judging() is None else []
+        read += [] if s.policy_url or s.model else ["reader"]
+        await asyncio.gather(self._embedded.warm(*read), *([] if s.policy_url else [self._local.warm()]))
 
     def judge(self) -> Judge:
         server = self._judging()

@@ -51,7 +51,8 @@ class Move:
     @property
     def closeness(self) -> float:
         """How much of the message it takes up: what is made for it comes before what fits any."""
-        return (1 + 2 * bool(self.topics)) * (1 + bool(self.emotions)) * (1 + bool(self.slots))
+        made_for = bool(self.topics) or self.danger != Category.NONE
+        return (1 + 2 * made_for) * (1 + bool(self.emotions)) * (1 + bool(self.slots))
 
 
 def read_moves() -> list[Move]:

@@ -21,13 +21,13 @@ _PATTERNS: Mapping[tuple[Part, ...], int] = {
     (Part.OPEN, Part.MIDDLE): 1,
 }
 """What a reply is made of, and how often."""
-_DULL = 0.25
+_DULL = 0.22
 """The share of replies, and of analyses, that are made of mediocre moves where there are any."""
-_UNSURE = 0.12
-"""The share of readings in which the topic or the emotion was not recognised."""
+_NO_TOPIC, _NO_EMOTION = 0.3, 0.45
+"""The share of readings in which they were not recognised."""
 _TRIES = 12
 _OFTEN = {Slot.EVENT: 0.5, Slot.SELF: 0.6, Slot.QUOTE: 0.75, Slot.WHO: 0.45, Slot.WHEN: 0.25, Slot.BEFORE: 0.2}
-_CRISIS, _FOREIGN = 0.1, 0.01
+_CRISIS, _CONCERN, _FOREIGN = 0.09, 0.07, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,15 @@ class Composer:
 
     def _analysis(self, reading: Reading) -> str:
         made: list[Move] = []
+        dull = self._chance.random() < _DULL
         for _ in range(1 + (self._chance.random() < _SECOND)):
-            made += self._chosen(Part.ANALYSIS, reading, made, dull=self._chance.random() < _DULL)
+            made += self._chosen(Part.ANALYSIS, reading, made, dull=dull)
         return " ".join(each.text for each in made)
 
     def _response(self, reading: Reading) -> str:
         unknown = reading.topic == Topic.OTHER and reading.emotion == Emotion.NONE
         dull = self._chance.random() < _DULL
-        if reading.act in ALONE or (unknown and reading.act == Act.VENTING):
+        if reading.act in ALONE or (unknown and reading.act in _OFTEN_WHOLE and self._chance.random() < _WHOLE):
             return self._chosen(Part.WHOLE, reading, (), dull=dull)[0].text
         made: list[Move] = []
         for _ in range(_TRIES):
@@ -79,7 +80,7 @@ class Composer:
 
     def _chosen(self, part: Part, reading: Reading, before: Sequence[Move], *, dull: bool) -> list[Move]:
         """A move that fits, those made for such messages before those that fit any; or none."""
-        dull = dull and reading.act != Act.CRISIS
+        dull = dull and reading.act not in {Act.CRISIS, Act.CONCERN}
         used = frozenset[Slot]().union(*(each.slots for each in before))
         fitting = [each for each in self._moves[part] if each.fits(reading) and each not in before]
         fresh = [each for each in fitting if not each.slots & used] or fitting
@@ -88,6 +89,8 @@ class Composer:
 
 
 _SECOND = 0.45
+_OFTEN_WHOLE, _WHOLE = frozenset({Act.VENTING, Act.ASKING}), 0.6
+"""Where neither topic nor emotion is known, a reply written as one is often better than one put together."""
 
 
 def _one_thought(made: Sequence[Move]) -> bool:
@@ -110,11 +113,12 @@ def _reading(found: Mapping[str, str]) -> Reading:
 def _varied(reading: Reading, chance: random.Random) -> Reading:
     """The same with what a codec may not have seen, and with slots."""
     slots = frozenset(slot for slot, often in _OFTEN.items() if chance.random() < often)
-    if chance.random() < _CRISIS:
-        danger = chance.choice([each for each in Category if each != Category.NONE])
-        return Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots)
-    if chance.random() < _FOREIGN:
+    kind = chance.random()
+    if kind < _CRISIS + _CONCERN:
+        act = Act.CRISIS if kind < _CRISIS else Act.CONCERN
+        return Reading(Topic.OTHER, Emotion.NONE, act, chance.choice(list(Category)), slots)
+    if kind < _CRISIS + _CONCERN + _FOREIGN:
         return Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE)
-    topic = Topic.OTHER if chance.random() < _UNSURE else reading.topic
-    emotion = Emotion.NONE if chance.random() < _UNSURE else reading.emotion
+    topic = Topic.OTHER if chance.random() < _NO_TOPIC else reading.topic
+    emotion = Emotion.NONE if chance.random() < _NO_EMOTION else reading.emotion
     return replace(settled(topic, emotion, reading.act), slots=slots)

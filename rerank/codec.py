@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from rerank.clauses import Clause, Cuttings, cut
 from rerank.embedded import Engine
 from rerank.embedded_reader import Guess, likeliest, sure
-from rerank.embedded_risk import worst
 from rerank.other_languages import other_languages
-from rerank.pairs import said, said_plainly
-from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, settled
+from rerank.pairs import said_plainly
+from rerank.reading import END, SPELLINGS, Act, Emotion, Reading, Slot, Topic, settled, special_tokens
 from rerank.types import Context, Role, Tier
 from rerank.weights import file_of
 
@@ -27,6 +26,16 @@ class Message:
     earlier: tuple[Clause, ...] = ()
     """What they said before, the newest first."""
 
+    @property
+    def prompt(self) -> str:
+        return self.reading.prompt()
+
+    @property
+    def banned(self) -> list[str]:
+        """Slots that this message can't fill, and what only the codec writes."""
+        missing = [each for slot, some in SPELLINGS.items() if slot not in self.reading.slots for each in some]
+        return [*missing, *(each for each in special_tokens() if each.startswith("<|") and each != END)]
+
     def filled(self, text: str, index: int) -> str:
         """The text with the person's words. Candidates take different ones where there are several."""
         words = _fillings(self.cuttings, self.earlier, index)
@@ -36,8 +45,8 @@ class Message:
 _SLOT = re.compile(r"\{\w+\}")
 
 
-class Codec:
-    """Reads with the encoder."""
+class BuiltInCodec:
+    """Reads with the encoder, for the built-in model."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -46,9 +55,9 @@ class Codec:
         own = [each.text for each in context.history if each.role == Role.USER]
         cuttings, earlier = cut(context.query), _said_before(own)
         slots = frozenset(slot for slot in Slot if _fillings(cuttings, earlier, 0).keys() >= set(SPELLINGS[slot]))
-        if context.tier == Tier.CRISIS:
-            danger = worst(await self._engine.score("risk", [said(context.query, own)])).category
-            return Message(Reading(Topic.OTHER, Emotion.NONE, Act.CRISIS, danger, slots), cuttings, earlier)
+        if context.tier != Tier.NONE:
+            act = Act.CRISIS if context.tier == Tier.CRISIS else Act.CONCERN
+            return Message(Reading(Topic.OTHER, Emotion.NONE, act, context.category, slots), cuttings, earlier)
         if other_languages(file_of("other_languages")).foreign(context.query):
             return Message(Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE), Cuttings())
         both = [each.text for each in context.history]

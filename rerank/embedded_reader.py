@@ -10,7 +10,7 @@ from rerank.reading import Act, Emotion, Topic
 KINDS: Mapping[str, Sequence[StrEnum]] = {
     "topic": list(Topic),
     "emotion": list(Emotion),
-    "act": [each for each in Act if each not in {Act.CRISIS, Act.OTHER_LANGUAGE}],
+    "act": [each for each in Act if each not in {Act.CRISIS, Act.CONCERN, Act.OTHER_LANGUAGE}],
 }
 """What the network's outputs are, in this order."""
 SURE: Mapping[str, float] = {"topic": 0.8, "emotion": 0.85, "act": 0.5}

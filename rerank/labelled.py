@@ -1,7 +1,7 @@
 """Reads labelled scenarios: JSON lines, each a context with replies that were graded on the four perspectives."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,7 +61,7 @@ def json_lines(path: Path, parse: Callable[[Any], _T], what: str) -> list[_T]:
 def _scenario(found: Any) -> Scenario:  # noqa: ANN401 - any JSON
     if not isinstance(found, dict) or not found["replies"] or not isinstance(found["replies"], list):
         raise TypeError("a scenario has replies")
-    history = tuple(Line(Role(each["role"]), text(each["content"])) for each in found.get("history") or [])
+    history = lines(found.get("history") or [])
     context = Context(text(found["query"]), text(found.get("persona", "")), text(found.get("scenario", "")), history)
     return Scenario(context, tuple(_reply(each) for each in found["replies"]))
 
@@ -71,6 +71,10 @@ def _reply(found: dict[str, Any]) -> LabelledReply:
     if not all(low <= labels[each] <= high for each, (low, high) in RANGES.items()):
         raise ValueError("a grade outside its scale")
     return LabelledReply(text(found["analysis"]), text(found["response"]), labels)
+
+
+def lines(history: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
+    return tuple(Line(Role(each["role"]), text(each["content"])) for each in history)
 
 
 def text(value: object) -> str:

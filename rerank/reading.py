@@ -87,6 +87,8 @@ class Act(StrEnum):
     OFF_TOPIC = "off_topic"
     UNCLEAR = "unclear"
     OTHER_LANGUAGE = "other_language"
+    CONCERN = "concern"
+    """There may be danger, not at once."""
     CRISIS = "crisis"
 
 

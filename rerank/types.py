@@ -67,6 +67,8 @@ class Context:
     history: tuple[Line, ...] = ()
     tier: Tier = Tier.NONE
     """The risk that was seen: it decides which instructions the policy gets."""
+    category: Category = Category.NONE
+    """What the risk is about."""
     seal: str = ""
     """A secret of this person's, never shown: it keeps their part of a server's prefix cache apart from others'."""
 

@@ -32,12 +32,21 @@ def policy_folder() -> Path:
 
 
 @cache
+def policy_version() -> str:
+    return _version(policy_folder() / "model.safetensors")
+
+
+@cache
 def version(model: File) -> str:
     """Changes with the model's file."""
+    return _version(file_of(model))
+
+
+def _version(path: Path) -> str:
     try:
-        return hashlib.sha256(file_of(model).read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     except OSError:
-        raise BadWeights(f"The model {file_of(model)} is missing. `git checkout` brings it back.") from None
+        raise BadWeights(f"The model {path} is missing. `git checkout` brings it back.") from None
 
 
 def encoder_folder() -> Path:

@@ -46,8 +46,8 @@ def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: 
 
 async def _answered(settings: Settings, context: Context) -> tuple[Assessment, Answered]:
     async with wiring.open_engines(settings) as engines:
-        risk = await engines.detector.assess(context.query)
-        informed = replace(context, tier=risk.tier)
+        risk, _ = await asyncio.gather(engines.detector.assess(context.query), engines.warm())
+        informed = replace(context, tier=risk.tier, category=risk.category)
         turn = answer(informed, engines.policy, engines.judge, engines.gate, engines.rules)
         async with aclosing(turn) as events:
             async for event in events:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from rerank.clauses import Cuttings, cut
-from rerank.codec import Codec, Message
+from rerank.codec import BuiltInCodec, Message
 from rerank.embedded import Engine
 from rerank.reading import SPELLINGS, Act, Emotion, Reading, Slot, Topic, slots_of
 from rerank.types import Category, Context, Line, Role, Tier
@@ -20,7 +20,7 @@ def engine() -> Iterator[Engine]:
 
 
 def read(engine: Engine, text: str, tier: Tier = Tier.NONE) -> Message:
-    return asyncio.run(Codec(engine).read(Context(text, tier=tier)))
+    return asyncio.run(BuiltInCodec(engine).read(Context(text, tier=tier)))
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,12 @@ def test_it_says_nothing_rather_than_something_wrong_about_a_plain_message(
     assert read(engine, text).reading.topic in {topic, Topic.OTHER}
 
 
-def test_a_crisis_is_told_with_its_danger_and_nothing_lighter(engine: Engine) -> None:
-    found = read(engine, "I'm going to kill myself tonight, I have written the letters", Tier.CRISIS).reading
-    assert (found.act, found.danger) == (Act.CRISIS, Category.SUICIDE)
-    assert found.topic == Topic.OTHER
+@pytest.mark.parametrize(("tier", "act"), [(Tier.CRISIS, Act.CRISIS), (Tier.CONCERN, Act.CONCERN)])
+def test_danger_is_told_with_its_kind_and_nothing_lighter(engine: Engine, tier: Tier, act: Act) -> None:
+    context = Context("I got the job! I have written the letters too", tier=tier, category=Category.SUICIDE)
+    found = asyncio.run(BuiltInCodec(engine).read(context)).reading
+    assert (found.act, found.danger) == (act, Category.SUICIDE)
+    assert (found.topic, found.emotion) == (Topic.OTHER, Emotion.NONE)
 
 
 def test_it_offers_only_slots_that_it_can_fill(engine: Engine) -> None:
@@ -81,7 +83,7 @@ def test_the_persons_words_come_turned_to_them() -> None:
 
 def test_what_was_said_earlier_can_be_taken_up(engine: Engine) -> None:
     history = (Line(Role.USER, "I failed my driving test again."), Line(Role.ASSISTANT, "Again. What went wrong?"))
-    message = asyncio.run(Codec(engine).read(Context("the examiner was rude", history=history)))
+    message = asyncio.run(BuiltInCodec(engine).read(Context("the examiner was rude", history=history)))
     assert Slot.BEFORE in message.reading.slots
     assert message.filled("Earlier you said {before}.", 0) == "Earlier you said you failed your driving test again."
 

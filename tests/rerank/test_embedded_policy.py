@@ -1,24 +1,29 @@
-"""Properties of the built-in policy in this process, with a small model of the same kind."""
+"""Properties of the policy in this process: with the built-in codec, with an adapter, and with a chat template."""
 
 import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rerank import prompts
+from rerank.codec import BuiltInCodec
 from rerank.embedded import Engine
-from rerank.embedded_policy import EmbeddedPolicy
+from rerank.embedded_policy import ChatCodec, EmbeddedPolicy
+from rerank.errors import RerankError
+from rerank.local_model import LocalModel
+from rerank.pieces import Taste
 from rerank.policy import AnalysisWritten, CandidateWritten, Written
 from rerank.reading import special_tokens
-from rerank.sampler import Taste
-from rerank.types import Context
-from rerank.weights import BadWeights
-from small_policy import make
+from rerank.types import Candidate, Context, Line, Role
+from small_policy import SMALL, make, make_adapter
 
 pytestmark = pytest.mark.slow
 CONTEXT = Context("My boss shouted at me in the meeting and I can't stop crying.")
+GREEDY = Taste(temperature=0, limit=24)
 
 
 @pytest.fixture(scope="module")
@@ -27,56 +32,106 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def policy(folder: Path) -> Iterator[EmbeddedPolicy]:
+def model(folder: Path) -> Iterator[LocalModel]:
+    model = LocalModel(str(folder), threads=2)
+    yield model
+    model.close()
+
+
+@pytest.fixture
+def codec() -> Iterator[BuiltInCodec]:
     engine = Engine()
-    policy = EmbeddedPolicy(engine, folder, taste=Taste(limit=96))
-    yield policy
-    policy.close()
+    yield BuiltInCodec(engine)
     engine.close()
 
 
-async def _written(policy: EmbeddedPolicy, n: int) -> list[Written]:
-    async with aclosing(policy.write(CONTEXT, n)) as events:
+@pytest.fixture
+def policy(codec: BuiltInCodec, model: LocalModel) -> EmbeddedPolicy:
+    return EmbeddedPolicy(codec, model, Taste(limit=96))
+
+
+async def _written(policy: EmbeddedPolicy, n: int, context: Context = CONTEXT) -> list[Written]:
+    async with aclosing(policy.write(context, n)) as events:
         return [each async for each in events]
+
+
+def _whole(events: list[Written]) -> list[Candidate]:
+    return [each.candidate for each in events if isinstance(each, CandidateWritten)]
 
 
 def test_every_candidate_is_told_once_and_its_analysis_before_it(policy: EmbeddedPolicy) -> None:
     events = asyncio.run(_written(policy, 4))
-    whole = [each for each in events if isinstance(each, CandidateWritten)]
-    assert sorted(each.candidate.index for each in whole) == [0, 1, 2, 3]
+    assert sorted(each.index for each in _whole(events)) == [0, 1, 2, 3]
     for at, each in enumerate(events):
         if isinstance(each, AnalysisWritten):
             assert all(w.candidate.index != each.index for w in events[:at] if isinstance(w, CandidateWritten))
 
 
 def test_no_slot_and_no_token_of_its_own_reaches_a_reply(policy: EmbeddedPolicy) -> None:
-    for each in asyncio.run(_written(policy, 4)):
-        if isinstance(each, CandidateWritten):
-            text = each.candidate.analysis + each.candidate.response
-            assert not any(token in text for token in special_tokens())
+    for each in _whole(asyncio.run(_written(policy, 4))):
+        text = each.analysis + each.response
+        assert not any(token in text for token in special_tokens())
 
 
-def test_closing_it_stops_the_work(folder: Path) -> None:
-    async def begun_and_left(policy: EmbeddedPolicy) -> float:
-        async with aclosing(policy.write(CONTEXT, 4)) as events:
+def test_closing_it_stops_the_work(codec: BuiltInCodec, model: LocalModel) -> None:
+    async def begun_and_left() -> float:
+        endless = EmbeddedPolicy(codec, model, Taste(temperature=5, limit=400))
+        async with aclosing(endless.write(CONTEXT, 4)) as events:
             await anext(events)
         started = time.perf_counter()
-        await policy.warm()  # waits for the thread
+        await model.warm()  # waits for the thread
         return time.perf_counter() - started
 
-    engine = Engine()
-    policy = EmbeddedPolicy(engine, folder, taste=Taste(temperature=5, limit=400))
+    assert asyncio.run(begun_and_left()) < 1
+
+
+def test_turns_with_and_without_adapters_share_a_model(
+    codec: BuiltInCodec, model: LocalModel, folder: Path, tmp_path: Path
+) -> None:
+    adapters = [make_adapter(folder, tmp_path / f"night-{at}", seed=at) for at in range(5)]
+
+    async def said(adapter: Path | None) -> tuple[str, str]:
+        events = await _written(EmbeddedPolicy(codec, model, GREEDY, adapter=adapter), 1)
+        (whole,) = [each for each in events if isinstance(each, CandidateWritten)]
+        return whole.model, whole.candidate.analysis + whole.candidate.response
+
+    async def turns() -> None:
+        bare = await said(None)
+        worn = [await said(each) for each in adapters]
+        assert len({bare, *worn}) == 1 + len(adapters)
+        assert [await said(each) for each in (adapters[0], adapters[4])] == [worn[0], worn[4]]
+        assert await said(None) == bare
+
+    asyncio.run(turns())
+
+
+def test_a_folder_without_an_adapter_is_refused_with_words(
+    codec: BuiltInCodec, model: LocalModel, tmp_path: Path
+) -> None:
+    with pytest.raises(RerankError, match="holds no adapter"):
+        asyncio.run(_written(EmbeddedPolicy(codec, model, adapter=tmp_path), 1))
+
+
+def test_any_chat_model_writes_by_its_template(tmp_path: Path) -> None:
+    template = "{% for each in messages %}{{ each.role }}: {{ each.content }}\n{% endfor %}assistant:"
+    made = make(tmp_path / "chat", replace(SMALL, positions=4096, steps=1), template)
+    model = LocalModel(str(made), threads=2)
+    long = replace(CONTEXT, history=tuple(Line(Role.USER, "One more thing about it. " * 40) for _ in range(40)))
+
+    async def turns() -> None:
+        policy = EmbeddedPolicy(ChatCodec(model, limit=20), model, Taste(limit=20))
+        for context in (CONTEXT, long):
+            written = _whole(await _written(policy, 3, context))
+            assert [each.tokens for each in written] == [20, 20, 20]
+        message = await ChatCodec(model, limit=20).read(CONTEXT)
+        assert message.prompt == prompts.policy(CONTEXT)
+
     try:
-        assert asyncio.run(begun_and_left(policy)) < 1
+        asyncio.run(turns())
     finally:
-        policy.close()
-        engine.close()
+        model.close()
 
 
-def test_a_missing_model_is_told_with_words(tmp_path: Path) -> None:
-    engine = Engine()
-    policy = EmbeddedPolicy(engine, tmp_path)
-    with pytest.raises(BadWeights, match="holds no model"):
-        asyncio.run(_written(policy, 1))
-    policy.close()
-    engine.close()
+def test_a_model_without_a_chat_template_is_refused_with_words(model: LocalModel) -> None:
+    with pytest.raises(RerankError, match="no chat template"):
+        asyncio.run(_written(EmbeddedPolicy(ChatCodec(model, limit=20), model), 1))

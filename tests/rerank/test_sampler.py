@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rerank.pieces import Piece, Taste
 from rerank.reading import END, WRITE, Act, Emotion, Reading, Topic
-from rerank.sampler import Piece, Sampler, Taste
+from rerank.sampler import Sampler
 from rerank.weights import BadWeights
 from small_policy import make
 
