@@ -77,9 +77,10 @@ class LocalModel:
 
     def _loaded(self) -> "Sampler":
         if self._sampler is None:
+            folder = _folder(self._where)  # first, for what comes now takes the progress bars away
             from rerank.sampler import Sampler  # noqa: PLC0415 - importing transformers takes seconds
 
-            self._sampler = Sampler(_folder(self._where), self._threads)
+            self._sampler = Sampler(folder, self._threads)
         return self._sampler
 
 
