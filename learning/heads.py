@@ -134,7 +134,7 @@ def _mean(sums: Tensor, counts: Tensor) -> Tensor:
     return (sums[some] / counts[some]).mean() if some.any() else sums.sum()
 
 
-_NEAR = 0.1
+_NEAR = 0.3
 """Grades that are so far apart count half as much as those at the ends of the scale."""
 _STEEP = 6.0
 

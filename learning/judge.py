@@ -7,6 +7,7 @@ spoiled by the tricks of `learning.spoiled`, is worth little however good it sou
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import click
 
@@ -32,10 +33,8 @@ _WORTH = {
     Perspective.BYSTANDER: 0.12,
 }
 """What the best reply to another message is worth here, as the graders saw such replies."""
-_SPOILED = 0.5
+_SPOILED = 1.0
 """The share of scenarios and parts with a spoiled text, and of those with the best reply to another message."""
-_TWICE = "gold"
-"""Files with this in their name are learned twice as often: what was graded with the greatest care."""
 
 
 def share(perspective: Perspective, grade: float) -> float:
@@ -91,7 +90,7 @@ def _example(scenario: Scenario, text: str, grades: Mapping[Perspective, float],
     return Example(judged(scenario.context, text), targets, group)
 
 
-RECIPE = Recipe(grades_in_order, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06)
+RECIPE = Recipe(grades_in_order, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06, seed=2)
 
 
 def agreements(network: Network, scenarios: Sequence[Scenario]) -> dict[str, Agreement]:
@@ -118,7 +117,7 @@ def read(*, held_out: bool) -> dict[str, list[Scenario]]:
 
 @click.command()
 @click.option("--folds", type=int, help="Only measure: learn from the other folds, in turn.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=RECIPE.seed, show_default=True)
 @click.option("--epochs", type=int, default=RECIPE.epochs, show_default=True)
 def main(folds: int | None, seed: int, epochs: int) -> None:
     """Train the embedded judge and measure it on the held-out scenarios."""
@@ -127,7 +126,7 @@ def main(folds: int | None, seed: int, epochs: int) -> None:
     if folds is not None:
         _cross_validate(scenarios, recipe, folds)
         return
-    network = fit(examples(_weighed(scenarios), seed), recipe, click.echo)
+    network = fit(examples(list(chain.from_iterable(scenarios.values())), seed), recipe, click.echo)
     save(network, file_of("judge"), LIMIT, {})
     trained, _ = load(file_of("judge"))
     for name, some in read(held_out=True).items():
@@ -137,13 +136,9 @@ def main(folds: int | None, seed: int, epochs: int) -> None:
 def _cross_validate(scenarios: Mapping[str, Sequence[Scenario]], recipe: Recipe, folds: int) -> None:
     for fold in range(folds):
         learnt = {n: [each for at, each in enumerate(some) if at % folds != fold] for n, some in scenarios.items()}
-        network = fit(examples(_weighed(learnt), recipe.seed), recipe, click.echo)
+        network = fit(examples(list(chain.from_iterable(learnt.values())), recipe.seed), recipe, click.echo)
         for name, some in scenarios.items():
             _tell(f"fold {fold} {name}", agreements(network, some[fold::folds]))
-
-
-def _weighed(scenarios: Mapping[str, Sequence[Scenario]]) -> list[Scenario]:
-    return [each for name, some in scenarios.items() for each in [*some] * (2 if _TWICE in name else 1)]
 
 
 def _tell(name: str, found: Mapping[str, Agreement]) -> None:

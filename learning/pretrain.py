@@ -35,10 +35,10 @@ class Recipe:
     heads: int = 4
     inner: int = 704
     positions: int = 512
-    size: int = 64
+    size: int = 32
     """Texts to a step."""
-    steps: int = 6000
-    rate: float = 2e-3
+    steps: int = 5000
+    rate: float = 1.5e-3
     last: float = 0.05
     """The share of the rate that is left at the end."""
     seed: int = 1
@@ -119,6 +119,7 @@ def _padded(rows: Sequence[tuple[list[int], int]]) -> Batch:
 def trained(tokenizer: PreTrainedTokenizerFast, recipe: Recipe) -> Qwen2ForCausalLM:
     torch.manual_seed(recipe.seed)
     model: Qwen2ForCausalLM = Qwen2ForCausalLM(config_for(recipe, tokenizer.eos_token_id))
+    model.set_attn_implementation("eager")  # a quarter quicker than the fused one on processors, backwards above all
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.rate, betas=(0.9, 0.95), weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _rate(at, recipe))
     started, losses = time.perf_counter(), []
