@@ -88,6 +88,7 @@ def _as_json(risk: Assessment, outcome: Answered, seconds: float) -> dict[str, A
         },
         "candidates": [_candidate(each, chosen=each is chosen) for each in outcome.candidates],
         "degraded": outcome.ranking.degraded,
+        "troubles": list(dict.fromkeys(outcome.troubles)),
         "seconds": round(seconds, 3),
         "timings": {name: round(value, 1) for name, value in outcome.timings.items()},
         "versions": outcome.versions,

@@ -74,18 +74,14 @@ def test_nothing_is_not_answered(text: str, capsys: pytest.CaptureFixture[str]) 
     assert "nothing to answer" in capsys.readouterr().err
 
 
-def test_without_a_server_the_setting_to_make_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["reply", WORD]) == 2
-    assert "ATTUNE_POLICY_URL must be set" in capsys.readouterr().err
-
-
 @pytest.mark.usefixtures("labelled")
 @pytest.mark.parametrize("command", [["reply", WORD], ["judge", "labelled.jsonl"]])
 def test_a_server_that_is_away_is_told_in_words(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("ATTUNE_POLICY_URL", "http://127.0.0.1:9/v1")
-    monkeypatch.setenv("ATTUNE_POLICY_MODEL", "gone")
+    for role in ("POLICY", "FALLBACK"):
+        monkeypatch.setenv(f"ATTUNE_{role}_URL", "http://127.0.0.1:9/v1")
+        monkeypatch.setenv(f"ATTUNE_{role}_MODEL", "gone")
 
     assert run([*command, "--json"]) == 1
     out, err = capsys.readouterr()
