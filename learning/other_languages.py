@@ -25,7 +25,7 @@ from rerank.types import Tier
 from rerank.weights import file_of
 
 _STRENGTH = 5.0
-_FALSE_ALARMS = {Tier.CRISIS: 0.12, Tier.CONCERN: 0.20}
+_FALSE_ALARMS = {Tier.CRISIS: 0.12, Tier.CONCERN: 0.17}
 _OFTEN, _TELLING = 4, 0.95
 
 

@@ -37,7 +37,7 @@ class Recipe:
     positions: int = 512
     size: int = 32
     """Texts to a step."""
-    steps: int = 5000
+    steps: int = 2800
     rate: float = 1.5e-3
     last: float = 0.05
     """The share of the rate that is left at the end."""

@@ -31,7 +31,7 @@ def assess(engine: Engine, message: str, history: Sequence[str] = ()) -> Assessm
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("english", "crisis", "false_crisis", "concern", "false_alarms"),
-    [(True, 0.87, 0.10, 0.89, 0.15), (False, 0.70, 0.16, 0.76, 0.22)],
+    [(True, 0.87, 0.10, 0.89, 0.15), (False, 0.82, 0.18, 0.83, 0.27)],
 )
 def test_on_held_out_messages_it_stays_as_good_as_the_model_card_says(
     engine: Engine, *, english: bool, crisis: float, false_crisis: float, concern: float, false_alarms: float
