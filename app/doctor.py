@@ -15,6 +15,7 @@ from typing import Literal
 from app import settings as settings_module
 from app.settings import Settings, SettingsError
 from rerank.errors import RerankError
+from rerank.local_model import is_folder
 from rerank.server import Features, Limits, Server
 from rerank.weights import FILES, BadWeights, encoder_weights, policy_version, version
 from storage import keyring, migrate
@@ -137,31 +138,40 @@ def _embedded() -> Check:
 
 
 def _servers(settings: Settings) -> Iterator[Check]:
-    if not settings.policy_url:
-        yield _local(settings)
-        return
-    yield _server("policy", settings.policy_url, settings.policy_model, settings.policy_key.get_secret_value())
+    if settings.policy_url:
+        yield _server("policy", settings.policy_url, settings.policy_model, settings.policy_key.get_secret_value())
+    else:
+        yield _local("policy", settings)
     if settings.fallback_url:
         key = settings.fallback_key.get_secret_value()
         yield _server("fallback", settings.fallback_url, settings.fallback_model, key)
+    elif settings.policy_url:
+        yield _local("fallback", settings)
     if settings.judge_engine == "embedded":
         return
     role = "judge" if settings.judge_url else "policy"
     url, key = getattr(settings, f"{role}_url"), getattr(settings, f"{role}_key").get_secret_value()
-    yield _server("judge", url, settings.judge_model or settings.policy_model, key)
+    if url:
+        yield _server("judge", url, settings.judge_model or settings.policy_model, key)
+    elif settings.judge_engine == "llm":
+        yield Check("judge", "failed", "no server is set", "Set ATTUNE_JUDGE_URL and ATTUNE_JUDGE_MODEL.")
 
 
-def _local(settings: Settings) -> Check:
-    """What writes without a server."""
+def _local(role: str, settings: Settings) -> Check:
+    """What writes in this process."""
     if not settings.model:
-        advice = "For better replies set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL, or ATTUNE_MODEL."
+        better = "For better replies set ATTUNE_POLICY_URL and ATTUNE_POLICY_MODEL, or ATTUNE_MODEL."
         try:
-            return Check("policy", "ok", f"the built-in model {policy_version()}, in this process", advice)
+            found = f"the built-in model {policy_version()}, in this process"
         except BadWeights as error:
-            return Check("policy", "failed", str(error))
-    if Path(settings.model).is_dir():
-        return Check("policy", "ok", f"the model in {settings.model}, in this process")
-    return Check("policy", "ok", f"{settings.model}, in this process, downloaded when first used")
+            return Check(role, "failed", str(error))
+        return Check(role, "ok", found, better if role == "policy" else "")
+    if not is_folder(settings.model):
+        return Check(role, "ok", f"{settings.model}, in this process, downloaded when first used")
+    missing = [each for each in ("config.json", "tokenizer.json") if not (Path(settings.model) / each).is_file()]
+    if missing:
+        return Check(role, "failed", f"{settings.model} has no {missing[0]}", "Name the folder of a whole model.")
+    return Check(role, "ok", f"the model in {settings.model}, in this process")
 
 
 def _server(role: str, url: str, model: str, key: str) -> Check:

@@ -105,6 +105,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _servers_have_models(self) -> Self:
+        if self.fallback_url and not self.policy_url:
+            raise PydanticCustomError("no_first", "policy_url")
         for role in ("policy", "fallback", "judge"):
             if getattr(self, f"{role}_url") and not getattr(self, f"{role}_model"):
                 raise PydanticCustomError("no_model", f"{role}_model")

@@ -92,7 +92,7 @@ async def _read(files: Sequence[Path], folder: Path | None) -> list[dict[str, An
             context = await turns.assessed(each.context)
             outcome = await turns.answered(context)
             message = await turns.codec.read(context)
-            single = next(candidate for candidate in outcome.candidates if candidate.index == 0)
+            single = next((candidate for candidate in outcome.candidates if candidate.index == 0), None)
             said = [f"{line.role}: {line.text}" for line in context.history]
             rows.append(
                 {"id": each.id, "text": context.query, "history": said, "right": each.right, "tier": context.tier}

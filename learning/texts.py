@@ -94,7 +94,7 @@ _OFTEN_WHOLE, _WHOLE = frozenset({Act.VENTING, Act.ASKING}), 0.6
 
 
 def _one_thought(made: Sequence[Move]) -> bool:
-    """No more than one question, and no two that begin alike."""
+    """No more than one move asks, and no two begin alike."""
     asked = sum("?" in each.text for each in made)
     begun = [" ".join(each.text.split()[:2]).lower() for each in made]
     return bool(made) and asked <= 1 and len(set(begun)) == len(begun)

@@ -15,7 +15,7 @@ from rerank.parse import ReplyStream
 from rerank.pieces import Piece, Prompt, Taste
 from rerank.policy import AnalysisWritten, CandidateWritten, Written
 from rerank.types import Candidate, Context
-from rerank.window import fit, tokens
+from rerank.window import fit, rooms, tokens
 
 _TASTE = Taste()
 
@@ -58,8 +58,13 @@ class ChatCodec:
 
     async def read(self, context: Context) -> ChatMessage:
         window = await self._model.window()
-        room = None if window is None else window - self._limit - tokens(prompts.instructions(context))
-        return ChatMessage(prompts.policy(fit(context, room)))
+        most = self._limit if window is None else min(self._limit, window // 2)
+        message = ChatMessage(prompts.policy(context))
+        for room in rooms(window, most + tokens(prompts.instructions(context))):
+            message = ChatMessage(prompts.policy(fit(context, room)))
+            if await self._model.fits(message.prompt, most):
+                break
+        return message
 
 
 class EmbeddedPolicy:

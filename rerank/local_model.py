@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -36,10 +37,15 @@ class LocalModel:
         await self._in_thread(self._loaded)
 
     async def window(self) -> int | None:
-        return (await self._in_thread(self._loaded)).window
+        return await self._in_thread(lambda: self._loaded().window)
+
+    async def fits(self, prompt: Prompt, limit: int) -> bool:
+        """Whether the prompt leaves room for so many tokens of text."""
+        return await self._in_thread(lambda: self._loaded().fits(prompt, limit))
 
     def close(self) -> None:
-        self._room.shutdown(cancel_futures=True)
+        """What is being written or downloaded is not waited for."""
+        self._room.shutdown(wait=False, cancel_futures=True)
 
     async def write(
         self, prompt: Prompt, n: int, taste: Taste, banned: Collection[str], adapter: Path | None
@@ -48,22 +54,16 @@ class LocalModel:
         pieces: asyncio.Queue[Piece | RerankError | None] = asyncio.Queue()
         loop, stopped = asyncio.get_running_loop(), threading.Event()
 
-        def tell(piece: Piece | RerankError | None) -> None:
-            if not loop.is_closed():
+        def work() -> None:
+            if stopped.is_set():
+                return
+            for piece in self._loaded().write(prompt, n, taste, banned=banned, adapter=adapter):
+                if stopped.is_set() or loop.is_closed():
+                    return
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        def work() -> None:
-            try:
-                if not stopped.is_set():
-                    for piece in self._loaded().write(prompt, n, taste, banned=banned, adapter=adapter):
-                        tell(piece)
-                        if stopped.is_set():
-                            break
-                tell(None)
-            except Exception as error:  # noqa: BLE001 - torch raises anything
-                tell(_told(error))
-
-        loop.run_in_executor(self._room, work)
+        # However it ends, by itself, by a fault or because the model is closed: the end is told.
+        loop.run_in_executor(self._room, work).add_done_callback(lambda done: pieces.put_nowait(_outcome(done)))
         try:
             while (piece := await pieces.get()) is not None:
                 if isinstance(piece, RerankError):
@@ -73,7 +73,10 @@ class LocalModel:
             stopped.set()
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._room, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._room, work)
+        except Exception as error:  # noqa: BLE001 - torch raises anything
+            raise _told(error) from None
 
     def _loaded(self) -> "Sampler":
         if self._sampler is None:
@@ -84,25 +87,40 @@ class LocalModel:
         return self._sampler
 
 
-def _told(error: Exception) -> RerankError:
+def _outcome(done: asyncio.Future[None]) -> RerankError | None:
+    if done.cancelled():
+        return Broken("The model in this process was closed.")
+    error = done.exception()
+    return None if error is None else _told(error)
+
+
+def _told(error: BaseException) -> RerankError:
     if isinstance(error, RerankError):
         return error
     return Broken(f"The model in this process failed: {type(error).__name__}.")
 
 
+def is_folder(where: str) -> bool:
+    try:
+        return Path(where).is_dir()
+    except OSError:  # too long for a path, or not ours to look into
+        return False
+
+
 def _folder(where: str) -> Path:
     """The folder, downloaded with a progress bar if it is the name of a model on a hub."""
-    if Path(where).is_dir():
+    if is_folder(where):
         return Path(where)
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - only who downloads needs it
     from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
 
     fetched = partial(snapshot_download, where, ignore_patterns=_CODE_AND_COPIES)
     try:
-        try:
-            return Path(fetched(local_files_only=True))
-        except FileNotFoundError:
-            return Path(fetched())
+        with suppress(FileNotFoundError):
+            kept = Path(fetched(local_files_only=True))
+            if (kept / "config.json").is_file() and any(kept.glob("*.safetensors")):
+                return kept
+        return Path(fetched())
     except HFValidationError:
         raise BadWeights(
             f"{where} is neither a folder nor the name of a model, like Qwen/Qwen2.5-1.5B-Instruct."

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
+from transformers import AutoModelForCausalLM, AutoTokenizer, Cache, PreTrainedModel
 from transformers.utils import logging
 
 from rerank.errors import TooLong
@@ -22,6 +23,8 @@ from rerank.weights import BadWeights
 _ADAPTERS = 3
 """Kept loaded at most: the live one, one that is tried out, and one on its way out."""
 logging.disable_progress_bar()  # type: ignore[no-untyped-call] # of loading, which takes a second
+logging.disable_default_handler()  # logs have one form, and one place
+logging.enable_propagation()
 
 
 class Sampler:
@@ -41,14 +44,19 @@ class Sampler:
         torch.nn.Module.train(self._model, mode=False)
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends]) | {self._tokenizer.eos_token_id}
-        self._worn: Any = None
-        """The same model as what wears adapters."""
-        self._adapters: list[Path] = []
+        self._wardrobe = _Wardrobe(self._model)
 
     @property
     def window(self) -> int | None:
         """Tokens of prompt and text together, where the model says it."""
-        return getattr(self._model.config, "max_position_embeddings", None)
+        return getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
+
+    def most(self, limit: int) -> int:
+        """As many tokens of text, or half of the window if that is less."""
+        return limit if self.window is None else min(limit, self.window // 2)
+
+    def fits(self, prompt: Prompt, limit: int) -> bool:
+        return self.window is None or self._encoded(prompt).shape[1] + self.most(limit) <= self.window
 
     def write(
         self,
@@ -61,26 +69,27 @@ class Sampler:
         seed: int | None = None,
     ) -> Generator[Piece, None, None]:
         """Each piece as it comes. Whoever stops asking stops the work."""
-        self._wear(adapter)
+        self._wardrobe.wear(adapter)
         chance = torch.Generator(self._model.device)
         chance.seed() if seed is None else chance.manual_seed(seed)
         closed = [token for each in banned if (token := self._token(each)) is not None]
-        streams = [DecodeStream(skip_special_tokens=True) for _ in range(n)]
-        scores, cache = self._read(prompt, n, taste.limit)
+        streams = [Speller(self._tokenizer.backend_tokenizer) for _ in range(n)]
+        limit = self.most(taste.limit)
+        scores, cache = self._read(prompt, n, limit)
         live = list(range(n))
-        for step in range(1, taste.limit + 1):
+        for step in range(1, limit + 1):
             chosen = _chosen(scores, taste, closed, chance)
             going = []
             for at, (row, token) in enumerate(zip(live, chosen.tolist(), strict=True)):
                 ended = token in self._ends
                 if not ended:
                     going.append(at)
-                text = "" if ended else streams[row].step(self._tokenizer.backend_tokenizer, token) or ""
+                text = "" if ended else streams[row].spelt(token)
                 yield Piece(row, text, step, ended)
-            if not going or step == taste.limit:
+            if not going or step == limit:
                 return
             if len(going) < len(live):
-                cache.batch_select_indices(torch.tensor(going, device=self._model.device))
+                self._keep(cache, going)
             live, seen = [live[at] for at in going], chosen[going].unsqueeze(1)
             with torch.inference_mode():
                 out = self._model(input_ids=seen, past_key_values=cache, use_cache=True)
@@ -88,15 +97,23 @@ class Sampler:
 
     def _read(self, prompt: Prompt, n: int, limit: int) -> tuple[Tensor, Cache]:
         """What may come next after the prompt, which is read once for all texts."""
-        text = prompt if isinstance(prompt, str) else self._templated(prompt)
-        ids = self._tokenizer.encode(text, add_special_tokens=False, return_tensors="pt")
+        ids = self._encoded(prompt)
         if self.window is not None and ids.shape[1] + limit > self.window:
-            raise TooLong(f"The model in this process has a window of {self.window} tokens.")
+            advice = "Set ATTUNE_REPLY_TOKENS lower, or use another model."
+            raise TooLong(f"The prompt does not fit the model's window of {self.window} tokens. {advice}")
         with torch.inference_mode():
             out = self._model(input_ids=ids.to(self._model.device), use_cache=True, logits_to_keep=1)
         cache: Cache = out.past_key_values
-        cache.batch_repeat_interleave(n)
+        self._keep(cache, [0] * n)
         return out.logits[:, -1].repeat(n, 1), cache
+
+    def _keep(self, cache: Cache, rows: Sequence[int]) -> None:
+        cache.reorder_cache(torch.tensor(rows, device=self._model.device))  # type: ignore[arg-type] # it is a LongTensor
+
+    def _encoded(self, prompt: Prompt) -> Tensor:
+        text = prompt if isinstance(prompt, str) else self._templated(prompt)
+        ids: Tensor = self._tokenizer.encode(text, add_special_tokens=False, return_tensors="pt")
+        return ids
 
     def _templated(self, messages: Sequence[Mapping[str, str]]) -> str:
         if self._tokenizer.chat_template is None:
@@ -105,35 +122,66 @@ class Sampler:
         return str(self._tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
 
     def _token(self, text: str) -> int | None:
-        found: int | None = self._tokenizer.get_vocab().get(text)
+        found: int | None = self._tokenizer.backend_tokenizer.token_to_id(text)
         return found
 
-    def _wear(self, adapter: Path | None) -> None:
+
+class Speller:
+    """Makes tokens into text as they come: a character may take several."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+
+    def spelt(self, token: int) -> str:
+        try:
+            return self._stream.step(self._tokenizer, token) or ""
+        except Exception:  # noqa: BLE001 - bytes that are no character: only they are lost
+            self._stream = DecodeStream(skip_special_tokens=True)
+            return ""
+
+
+class _Wardrobe:
+    """The adapters of a model: loaded when first worn, the few last ones kept."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._worn: Any = None
+        """The same model, once it can wear adapters."""
+        self._adapters: list[Path] = []
+        """The last worn stands last."""
+
+    def wear(self, adapter: Path | None) -> None:
         """Put this adapter on for the next text, or none."""
         if adapter is None:
             if self._worn is not None:
                 self._worn.base_model.disable_adapter_layers()
             return
-        if adapter not in self._adapters:
+        if adapter in self._adapters:
+            self._adapters.remove(adapter)
+        else:
             self._fetch(adapter)
+        self._adapters.append(adapter)
         self._worn.base_model.enable_adapter_layers()
         self._worn.set_adapter(_name(adapter))
+        if len(self._adapters) > _ADAPTERS:
+            self._worn.delete_adapter(_name(self._adapters.pop(0)))
 
     def _fetch(self, adapter: Path) -> None:
-        from peft import PeftModel  # noqa: PLC0415 - takes a second, and most models wear none
+        from peft import PeftConfig, PeftModel  # noqa: PLC0415 - takes a second, and most models wear none
 
-        if not (adapter / "adapter_config.json").is_file():
+        if not all((adapter / each).is_file() for each in ("adapter_config.json", "adapter_model.safetensors")):
             raise BadWeights(f"{adapter} holds no adapter.")  # else it would be looked for on a hub
-        if len(self._adapters) == _ADAPTERS:
-            self._worn.delete_adapter(_name(self._adapters.pop(0)))
+        name = _name(adapter)
         try:
             if self._worn is None:
-                self._worn = PeftModel.from_pretrained(self._model, adapter, adapter_name=_name(adapter))
-            else:
-                self._worn.load_adapter(adapter, _name(adapter))
+                config = PeftConfig.from_pretrained(str(adapter))
+                self._worn = PeftModel(self._model, config, adapter_name=name)
+            self._worn.load_adapter(str(adapter), name)
         except Exception as error:  # noqa: BLE001 - peft raises anything
+            if self._worn is not None and name in self._worn.peft_config:
+                self._worn.delete_adapter(name)  # half loaded, it would be worn by everybody
             raise BadWeights(f"{adapter} holds no adapter for this model: {type(error).__name__}.") from None
-        self._adapters.append(adapter)
 
 
 def _name(adapter: Path) -> str:

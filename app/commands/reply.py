@@ -71,8 +71,9 @@ def _remark(risk: Assessment, outcome: Answered, seconds: float) -> str:
     best = outcome.chosen
     reward = "without judgements" if best is None or best.reward is None else f"reward {best.reward:.2f}"
     degraded = f", {outcome.ranking.degraded}" if outcome.ranking.degraded else ""
+    troubles = f"; on the way: {', '.join(dict.fromkeys(outcome.troubles))}" if outcome.troubles else ""
     danger = "" if risk.tier == Tier.NONE else f"risk: {risk.tier}, {risk.category}; "
-    return f"{danger}the best of {len(outcome.candidates)}, {reward}{degraded}, {seconds:.1f} s"
+    return f"{danger}the best of {len(outcome.candidates)}, {reward}{degraded}, {seconds:.1f} s{troubles}"
 
 
 def _as_json(risk: Assessment, outcome: Answered, seconds: float) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from rerank.errors import RerankError
 from rerank.local_model import LocalModel
 from rerank.pieces import Taste
 from rerank.policy import AnalysisWritten, CandidateWritten, Written
-from rerank.reading import special_tokens
+from rerank.reading import END, special_tokens
 from rerank.types import Candidate, Context, Line, Role
 from small_policy import SMALL, make, make_adapter
 
@@ -73,43 +73,72 @@ def test_no_slot_and_no_token_of_its_own_reaches_a_reply(policy: EmbeddedPolicy)
         assert not any(token in text for token in special_tokens())
 
 
-def test_closing_it_stops_the_work(codec: BuiltInCodec, model: LocalModel) -> None:
+def test_closing_it_stops_the_work(tmp_path: Path) -> None:
+    """Of texts that would take minutes."""
+    model = LocalModel(str(make(tmp_path, replace(SMALL, positions=200_000, steps=1))), threads=2)
+
     async def begun_and_left() -> float:
-        endless = EmbeddedPolicy(codec, model, Taste(temperature=5, limit=400))
-        async with aclosing(endless.write(CONTEXT, 4)) as events:
-            await anext(events)
+        writing = model.write("# Analysis", 4, Taste(limit=90_000), [END], None)
+        async with aclosing(writing) as pieces:
+            await anext(pieces)
         started = time.perf_counter()
         await model.warm()  # waits for the thread
         return time.perf_counter() - started
 
-    assert asyncio.run(begun_and_left()) < 1
+    assert asyncio.run(begun_and_left()) < 10
+    model.close()
 
 
-def test_turns_with_and_without_adapters_share_a_model(
-    codec: BuiltInCodec, model: LocalModel, folder: Path, tmp_path: Path
-) -> None:
+def test_closing_the_model_ends_a_turn_that_waits_for_it(model: LocalModel) -> None:
+    async def closed() -> None:
+        first = model.write("# Analysis", 1, Taste(limit=200), [END], None)
+        second = model.write("# Analysis", 1, Taste(limit=200), [END], None)
+        await anext(first)
+        waiting = asyncio.ensure_future(anext(second))
+        await asyncio.sleep(0)
+        model.close()
+        await first.aclose()
+        with pytest.raises(RerankError, match="was closed"):
+            await waiting
+
+    asyncio.run(closed())
+
+
+def test_turns_with_and_without_adapters_share_a_model(model: LocalModel, folder: Path, tmp_path: Path) -> None:
     adapters = [make_adapter(folder, tmp_path / f"night-{at}", seed=at) for at in range(5)]
+    broken = make_adapter(folder, tmp_path / "broken", seed=9)
+    (broken / "adapter_model.safetensors").write_bytes(b"nothing of the kind")
 
-    async def said(adapter: Path | None) -> tuple[str, str]:
-        events = await _written(EmbeddedPolicy(codec, model, GREEDY, adapter=adapter), 1)
-        (whole,) = [each for each in events if isinstance(each, CandidateWritten)]
-        return whole.model, whole.candidate.analysis + whole.candidate.response
+    async def said(adapter: Path | None) -> str:
+        pieces = model.write("# Analysis", 1, GREEDY, [], adapter)
+        return "".join([each.text async for each in pieces])
 
     async def turns() -> None:
         bare = await said(None)
+        for missing in (broken, tmp_path):
+            with pytest.raises(RerankError, match="holds no adapter"):
+                await said(missing)
+            assert await said(None) == bare
         worn = [await said(each) for each in adapters]
         assert len({bare, *worn}) == 1 + len(adapters)
+        with pytest.raises(RerankError, match="holds no adapter"):
+            await said(broken)
         assert [await said(each) for each in (adapters[0], adapters[4])] == [worn[0], worn[4]]
         assert await said(None) == bare
 
     asyncio.run(turns())
 
 
-def test_a_folder_without_an_adapter_is_refused_with_words(
-    codec: BuiltInCodec, model: LocalModel, tmp_path: Path
+def test_a_candidate_tells_which_adapter_wrote_it(
+    codec: BuiltInCodec, model: LocalModel, folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(RerankError, match="holds no adapter"):
-        asyncio.run(_written(EmbeddedPolicy(codec, model, adapter=tmp_path), 1))
+    adapter = make_adapter(folder, tmp_path / "night-7", seed=7)
+    (whole,) = [
+        each
+        for each in asyncio.run(_written(EmbeddedPolicy(codec, model, GREEDY, adapter=adapter), 1))
+        if isinstance(each, CandidateWritten)
+    ]
+    assert whole.model.endswith(":night-7")
 
 
 def test_any_chat_model_writes_by_its_template(tmp_path: Path) -> None:

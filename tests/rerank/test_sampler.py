@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
+from rerank.errors import TooLong
 from rerank.pieces import Piece, Taste
 from rerank.reading import END, WRITE, Act, Emotion, Reading, Topic
-from rerank.sampler import Sampler
+from rerank.sampler import Sampler, Speller
 from rerank.weights import BadWeights
-from small_policy import make
+from small_policy import SMALL, make
 
 pytestmark = pytest.mark.slow
 PROMPT = Reading(Topic.WORK, Emotion.ANGER, Act.VENTING).prompt()
@@ -54,11 +56,25 @@ def test_a_banned_token_is_never_written(sampler: Sampler) -> None:
     assert not any("#" in each or WRITE in each or "{quote}" in each for each in texts(without, 4))
 
 
-def test_who_stops_asking_stops_the_work(sampler: Sampler) -> None:
-    pieces = sampler.write(PROMPT, 2, Taste(limit=1000))
-    next(pieces)
-    pieces.close()
-    assert list(sampler.write(PROMPT, 1, Taste(temperature=0, limit=4)))
+def test_no_text_takes_more_than_half_of_the_window(sampler: Sampler) -> None:
+    pieces = list(sampler.write(PROMPT, 1, Taste(limit=1000), banned=[END], seed=3))
+    assert pieces[-1].tokens == SMALL.positions // 2
+
+
+def test_a_prompt_that_does_not_fit_is_refused_with_words(sampler: Sampler) -> None:
+    assert sampler.fits(PROMPT, 10)
+    assert not sampler.fits(PROMPT * SMALL.positions, 10)
+    with pytest.raises(TooLong, match="ATTUNE_REPLY_TOKENS"):
+        next(sampler.write(PROMPT * SMALL.positions, 1, Taste(limit=10)))
+
+
+def test_bytes_that_are_no_character_are_left_out(folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    word, broken = (tokenizer.encode(each, add_special_tokens=False).ids for each in ("be", "é"))
+    speller = Speller(tokenizer)
+    said = "".join(speller.spelt(each) for each in (*word, *broken[:1] * 9, *word, *word))
+    assert said.startswith("be")
+    assert said.endswith("be")
 
 
 def test_a_folder_without_a_model_is_refused_with_words(tmp_path: Path) -> None:
