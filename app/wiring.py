@@ -92,7 +92,8 @@ class _Parts:
     def _local_policy(self) -> Policy:
         s = self._settings
         if s.model:
-            return EmbeddedPolicy(ChatCodec(self._local, s.reply_tokens), self._local, Taste(limit=s.reply_tokens))
+            taste = Taste(temperature=0.9, top_p=0.95, limit=s.reply_tokens)
+            return EmbeddedPolicy(ChatCodec(self._local, s.reply_tokens), self._local, taste)
         return EmbeddedPolicy(BuiltInCodec(self._embedded), self._local)
 
     @cached_property

@@ -3,6 +3,7 @@
 One readable stage. What it writes is a folder as any Qwen2 model's, so that transformers and vLLM load it as it is.
 """
 
+import json
 import math
 import random
 import time
@@ -58,12 +59,20 @@ def tokenizer_for(some: Sequence[Text], recipe: Recipe) -> PreTrainedTokenizerFa
         (each.answer for each in some),
         trainers.BpeTrainer(
             vocab_size=recipe.vocabulary,
-            special_tokens=[AddedToken(each, special=False, normalized=False) for each in special],
+            special_tokens=[AddedToken(each, normalized=False) for each in special],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
     )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=END)  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(tokenizer_object=_with_slots(tokenizer), eos_token=END, pad_token=END)  # type: ignore[no-untyped-call]
+
+
+def _with_slots(tokenizer: Tokenizer) -> Tokenizer:
+    """The same, with slots that belong to the text: training makes all of them special, and those are not shown."""
+    made = json.loads(tokenizer.to_str())
+    for each in made["added_tokens"]:
+        each["special"] = each["content"].startswith("<|")
+    return Tokenizer.from_str(json.dumps(made))
 
 
 def config_for(recipe: Recipe, end: int) -> Qwen2Config:

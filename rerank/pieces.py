@@ -11,8 +11,8 @@ Prompt = str | Sequence[Mapping[str, str]]
 class Taste:
     """How the next token is chosen. A temperature of 0 takes the likeliest."""
 
-    temperature: float = 0.9
-    top_p: float = 0.95
+    temperature: float = 0.7
+    top_p: float = 0.9
     limit: int = 160
     """Tokens to a text at most."""
 

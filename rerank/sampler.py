@@ -5,6 +5,8 @@ once); see `rerank.policy` for those.
 """
 
 from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from rerank.errors import TooLong
 from rerank.pieces import Piece, Prompt, Taste
 from rerank.weights import BadWeights
 
+_MOST = 0.3
+_NEWLINE = "Ċ"
+"""As tokenizers that work on bytes spell it."""
 _ADAPTERS = 3
 """Kept loaded at most: the live one, one that is tried out, and one on its way out."""
 logging.disable_progress_bar()  # type: ignore[no-untyped-call] # of loading, which takes a second
@@ -68,44 +73,76 @@ class Sampler:
         adapter: Path | None = None,
         seed: int | None = None,
     ) -> Generator[Piece, None, None]:
-        """Each piece as it comes. Whoever stops asking stops the work."""
+        """Each piece as it comes. Whoever stops asking stops the work.
+
+        Where most of what the model would write next is banned, what it began can't be ended well: it writes that
+        sentence anew. So with banned tokens pieces are whole sentences.
+        """
         self._wardrobe.wear(adapter)
         chance = torch.Generator(self._model.device)
         chance.seed() if seed is None else chance.manual_seed(seed)
         closed = [token for each in banned if (token := self._token(each)) is not None]
-        streams = [Speller(self._tokenizer.backend_tokenizer) for _ in range(n)]
-        limit = self.most(taste.limit)
-        scores, cache = self._read(prompt, n, limit)
-        live = list(range(n))
-        for step in range(1, limit + 1):
+        rows = [_Row(each, Speller(self._tokenizer.backend_tokenizer)) for each in range(n)]
+        read, limit = self._encoded(prompt), self.most(taste.limit)
+        if not self.fits(prompt, limit):
+            advice = "Set ATTUNE_REPLY_TOKENS lower, or use another model."
+            raise TooLong(f"The prompt does not fit the model's window of {self.window} tokens. {advice}")
+        strayed = yield from self._written(read, rows, taste, closed, chance, strict=taste.temperature > 0)
+        for row in strayed:
+            for strict in (True, True, True, False):
+                row.held.clear()
+                if not (yield from self._written(row.after(read), [row], taste, closed, chance, strict=strict)):
+                    break
+
+    def _written(
+        self,
+        read: Tensor,
+        rows: Sequence["_Row"],
+        taste: Taste,
+        closed: Sequence[int],
+        chance: torch.Generator,
+        *,
+        strict: bool,
+    ) -> Generator[Piece, None, list["_Row"]]:
+        """Write all rows to their ends; gives those that strayed to where only banned tokens fit."""
+        limit, strayed, live = self.most(taste.limit), [], list(rows)
+        scores, cache = self._read(read, len(rows))
+        while live:
+            lost = _lost(scores, closed) if strict and closed else [False] * len(live)
             chosen = _chosen(scores, taste, closed, chance)
             going = []
             for at, (row, token) in enumerate(zip(live, chosen.tolist(), strict=True)):
+                if lost[at]:
+                    strayed.append(row)
+                    continue
                 ended = token in self._ends
-                if not ended:
+                row.held.append(token)
+                if ended or not closed or token in self._breaks or len(row.tokens) == limit:
+                    yield row.told(ended=ended)
+                if not ended and len(row.tokens) < limit:
                     going.append(at)
-                text = "" if ended else streams[row].spelt(token)
-                yield Piece(row, text, step, ended)
-            if not going or step == limit:
-                return
-            if len(going) < len(live):
+            if going and len(going) < len(live):
                 self._keep(cache, going)
-            live, seen = [live[at] for at in going], chosen[going].unsqueeze(1)
-            with torch.inference_mode():
-                out = self._model(input_ids=seen, past_key_values=cache, use_cache=True)
-            scores, cache = out.logits[:, -1], out.past_key_values
+            live = [live[at] for at in going]
+            if live:
+                with torch.inference_mode():
+                    out = self._model(input_ids=chosen[going].unsqueeze(1), past_key_values=cache, use_cache=True)
+                scores, cache = out.logits[:, -1], out.past_key_values
+        return strayed
 
-    def _read(self, prompt: Prompt, n: int, limit: int) -> tuple[Tensor, Cache]:
-        """What may come next after the prompt, which is read once for all texts."""
-        ids = self._encoded(prompt)
-        if self.window is not None and ids.shape[1] + limit > self.window:
-            advice = "Set ATTUNE_REPLY_TOKENS lower, or use another model."
-            raise TooLong(f"The prompt does not fit the model's window of {self.window} tokens. {advice}")
+    def _read(self, ids: Tensor, n: int) -> tuple[Tensor, Cache]:
+        """What may come next after these tokens, which are read once for all texts."""
         with torch.inference_mode():
             out = self._model(input_ids=ids.to(self._model.device), use_cache=True, logits_to_keep=1)
         cache: Cache = out.past_key_values
         self._keep(cache, [0] * n)
         return out.logits[:, -1].repeat(n, 1), cache
+
+    @cached_property
+    def _breaks(self) -> frozenset[int]:
+        """The tokens after which a sentence may be over."""
+        known = self._tokenizer.get_vocab()
+        return frozenset(token for text, token in known.items() if text.endswith((".", "?", "!", _NEWLINE)))
 
     def _keep(self, cache: Cache, rows: Sequence[int]) -> None:
         cache.reorder_cache(torch.tensor(rows, device=self._model.device))  # type: ignore[arg-type] # it is a LongTensor
@@ -124,6 +161,30 @@ class Sampler:
     def _token(self, text: str) -> int | None:
         found: int | None = self._tokenizer.backend_tokenizer.token_to_id(text)
         return found
+
+
+@dataclass(slots=True)
+class _Row:
+    """One text being written."""
+
+    index: int
+    speller: "Speller"
+    kept: list[int] = field(default_factory=list)
+    """Told already."""
+    held: list[int] = field(default_factory=list)
+    """Since the last piece."""
+
+    @property
+    def tokens(self) -> list[int]:
+        return [*self.kept, *self.held]
+
+    def told(self, *, ended: bool) -> Piece:
+        words = self.held[:-1] if ended else self.held
+        self.kept, self.held = self.tokens, []
+        return Piece(self.index, "".join(self.speller.spelt(each) for each in words), len(self.kept), ended)
+
+    def after(self, read: Tensor) -> Tensor:
+        return torch.cat([read, torch.tensor([self.kept], dtype=read.dtype)], dim=1)
 
 
 class Speller:
@@ -187,6 +248,13 @@ class _Wardrobe:
 def _name(adapter: Path) -> str:
     """Names of modules have no dots."""
     return sha256(str(adapter).encode()).hexdigest()[:16]
+
+
+@torch.inference_mode()
+def _lost(scores: Tensor, closed: Sequence[int]) -> list[bool]:
+    """For each row, whether most of what the model would write next is banned."""
+    found: list[bool] = (scores.float().softmax(-1)[:, list(closed)].sum(-1) > _MOST).tolist()
+    return found
 
 
 @torch.inference_mode()
