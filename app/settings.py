@@ -171,11 +171,11 @@ def _read(env_file: Path) -> tuple[set[str], list[str]]:
 
 def _misspelt(given: set[str]) -> list[str]:
     """Name settings that do not exist: a typing error must not mean the default in silence."""
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     problems = []
     for name in sorted({name.upper() for name in given if _NAME.fullmatch(name)}):
-        if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            advice = f"Did you mean {close[0]}?" if close else "Remove it, or see .env.example."
+        if name.startswith(PREFIX) and (own := name.removeprefix(PREFIX)) not in known:
+            close = difflib.get_close_matches(own, known, n=1)
+            advice = f"Did you mean {PREFIX}{close[0]}?" if close else "Remove it, or see .env.example."
             problems.append(f"{name} is not a setting. {advice}")
     return problems
