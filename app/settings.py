@@ -18,9 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from storage.crypto import HOW_TO_MAKE_A_KEY, Keys
-from storage.engine import parse_url
-from storage.errors import StorageError
+from storage.errors import HOW_TO_MAKE_A_KEY, StorageError
 
 PREFIX = "ATTUNE_"
 ENV_FILE = Path(".env")
@@ -91,6 +89,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_a_database(cls, value: SecretStr) -> SecretStr:
+        from storage.engine import parse_url  # noqa: PLC0415 - see `_are_keys`
+
         with _told_as_value_error():
             parse_url(value.get_secret_value())
         return value
@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     @field_validator("data_key")
     @classmethod
     def _are_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        from storage.crypto import Keys  # noqa: PLC0415 - takes as long as all other settings, and most set none
+
         with _told_as_value_error():
             Keys(key.get_secret_value() for key in value)
         return value

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -25,7 +26,9 @@ from rerank.risk import HigherOf, RiskDetector
 from rerank.second_opinion import ServerDetector
 from rerank.server import Server
 from rerank.weights import Model, policy_folder, policy_version
-from storage.store import Store, open_store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class Engines:
     """Loads what runs in this process, so that nobody waits for it."""
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings) -> "Store":
+    from storage.store import open_store  # noqa: PLC0415 - what needs no database starts sooner
+
     return open_store(settings.database, settings.keys)
 
 
@@ -100,7 +105,7 @@ class _Parts:
     def _local(self) -> LocalModel:
         s = self._settings
         built_in = "" if s.model else f"embedded:{policy_version()}"
-        model = LocalModel(s.model or str(policy_folder()), s.threads, built_in)
+        model = LocalModel(s.model or str(policy_folder()), s.threads, built_in=built_in)
         self._stack.callback(model.close)
         return model
 

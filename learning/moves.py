@@ -49,10 +49,14 @@ class Move:
         )
 
     @property
+    def made_for(self) -> bool:
+        """For some topics or dangers, not for any."""
+        return bool(self.topics) or self.danger != Category.NONE
+
+    @property
     def closeness(self) -> float:
-        """How much of the message it takes up: what is made for it comes before what fits any."""
-        made_for = bool(self.topics) or self.danger != Category.NONE
-        return (1 + 2 * made_for) * (1 + bool(self.emotions)) * (1 + bool(self.slots))
+        """How much else of the message it takes up."""
+        return (1 + bool(self.emotions)) * (1 + bool(self.slots))
 
 
 def read_moves() -> list[Move]:

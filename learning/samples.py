@@ -76,7 +76,7 @@ class Turns:
 
 @asynccontextmanager
 async def opened(folder: Path | None, threads: int = 2) -> AsyncIterator[Turns]:
-    engine, model = Engine(threads), LocalModel(str(folder or policy_folder()), threads)
+    engine, model = Engine(threads), LocalModel(str(folder or policy_folder()), threads, built_in="built-in")
     try:
         yield Turns(engine, model)
     finally:

@@ -15,13 +15,17 @@ from rerank.reading import ALONE, END, Act, Emotion, Reading, Slot, Topic, settl
 from rerank.types import Category
 
 _PATTERNS: Mapping[tuple[Part, ...], int] = {
-    (Part.OPEN, Part.MIDDLE, Part.CLOSE): 6,
-    (Part.OPEN, Part.CLOSE): 5,
-    (Part.MIDDLE, Part.CLOSE): 2,
+    (Part.OPEN, Part.MIDDLE, Part.CLOSE): 4,
+    (Part.OPEN, Part.CLOSE): 6,
+    (Part.MIDDLE, Part.CLOSE): 1,
     (Part.OPEN, Part.MIDDLE): 1,
 }
 """What a reply is made of, and how often."""
-_DULL = 0.22
+_WHOLE = 0.55
+"""The share of replies that were written as one: they hang together best."""
+_OWN = 0.75
+"""How often a move is one that was made for the topic, where there are such: those for any topic are many more."""
+_DULL = 0.12
 """The share of replies, and of analyses, that are made of mediocre moves where there are any."""
 _NO_TOPIC, _NO_EMOTION = 0.3, 0.45
 """The share of readings in which they were not recognised."""
@@ -65,10 +69,11 @@ class Composer:
         return " ".join(each.text for each in made)
 
     def _response(self, reading: Reading) -> str:
-        unknown = reading.topic == Topic.OTHER and reading.emotion == Emotion.NONE
         dull = self._chance.random() < _DULL
-        if reading.act in ALONE or (unknown and reading.act in _OFTEN_WHOLE and self._chance.random() < _WHOLE):
-            return self._chosen(Part.WHOLE, reading, (), dull=dull)[0].text
+        if reading.act in ALONE or self._chance.random() < _WHOLE:
+            whole = self._chosen(Part.WHOLE, reading, (), dull=dull)
+            if whole:
+                return whole[0].text
         made: list[Move] = []
         for _ in range(_TRIES):
             made = []
@@ -85,12 +90,13 @@ class Composer:
         fitting = [each for each in self._moves[part] if each.fits(reading) and each not in before]
         fresh = [each for each in fitting if not each.slots & used] or fitting
         some = [each for each in fresh if each.good != dull] or fresh
+        own = [each for each in some if each.made_for]
+        if own and len(own) < len(some):
+            some = own if self._chance.random() < _OWN else [each for each in some if not each.made_for]
         return self._chance.choices(some, [each.closeness for each in some]) if some else []
 
 
 _SECOND = 0.45
-_OFTEN_WHOLE, _WHOLE = frozenset({Act.VENTING, Act.ASKING}), 0.6
-"""Where neither topic nor emotion is known, a reply written as one is often better than one put together."""
 
 
 def _one_thought(made: Sequence[Move]) -> bool:

@@ -17,7 +17,7 @@ from rerank.pieces import Piece, Prompt, Taste
 from rerank.weights import BadWeights
 
 if TYPE_CHECKING:
-    from rerank.sampler import Sampler
+    from rerank.sampler import Model, Sampler
 
 _T = TypeVar("_T")
 _CODE_AND_COPIES = ["*.bin", "*.pt", "*.pth", "*.gguf", "*.onnx", "*.msgpack", "*.h5", "original/*", "*.py"]
@@ -27,8 +27,10 @@ _CODE_AND_COPIES = ["*.bin", "*.pt", "*.pth", "*.gguf", "*.onnx", "*.msgpack", "
 class LocalModel:
     """Two texts at once on the same cores would be slower than one after the other."""
 
-    def __init__(self, where: str, threads: int, name: str = "") -> None:
-        self._where, self._threads, self.name = where, threads, name or Path(where).name
+    def __init__(self, where: str, threads: int, *, built_in: str = "") -> None:
+        """A model that is made as the built-in one says which it is by its name."""
+        self._where, self._threads, self._built_in = where, threads, bool(built_in)
+        self.name = built_in or Path(where).name
         self._sampler: Sampler | None = None
         self._room = ThreadPoolExecutor(1, thread_name_prefix="policy")
 
@@ -81,10 +83,22 @@ class LocalModel:
     def _loaded(self) -> "Sampler":
         if self._sampler is None:
             folder = _folder(self._where)  # first, for what comes now takes the progress bars away
-            from rerank.sampler import Sampler  # noqa: PLC0415 - importing transformers takes seconds
+            from rerank.sampler import Sampler  # noqa: PLC0415 - importing torch takes seconds
 
-            self._sampler = Sampler(folder, self._threads)
+            self._sampler = Sampler(_model(folder) if self._built_in else _any_model(folder), self._threads)
         return self._sampler
+
+
+def _model(folder: Path) -> "Model":
+    from rerank.built_in_model import BuiltInModel  # noqa: PLC0415
+
+    return BuiltInModel(folder)
+
+
+def _any_model(folder: Path) -> "Model":
+    from rerank.any_model import AnyModel  # noqa: PLC0415 - importing transformers takes seconds
+
+    return AnyModel(folder)
 
 
 def _outcome(done: asyncio.Future[None]) -> RerankError | None:

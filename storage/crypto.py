@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from storage.errors import Damaged, WrongKey
+from storage.errors import HOW_TO_MAKE_A_KEY, Damaged, WrongKey
 
 PLAIN = "plain"
 _MARK = b"\xff"
 _KEY_BYTES, _ID_BYTES, _NONCE_BYTES = 32, 4, 12
 _HEADER = 1 + _ID_BYTES + _NONCE_BYTES
-HOW_TO_MAKE_A_KEY = "Make one with `openssl rand -base64 32`."
 
 
 @dataclass(frozen=True, slots=True)

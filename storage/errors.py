@@ -4,6 +4,8 @@ Messages are for people: what happened, what to do. They never hold a word that 
 another person's id and an id of the wrong kind read the same.
 """
 
+HOW_TO_MAKE_A_KEY = "Make one with `openssl rand -base64 32`."
+
 
 class StorageError(Exception):
     """The root: catching it catches all that storage raises on purpose."""

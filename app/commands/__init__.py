@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app import logs, settings, wiring
-from storage.store import Store
+
+if TYPE_CHECKING:
+    from storage.store import Store
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Print one JSON object on the last line.")
 engine_option = click.option(
@@ -41,7 +43,7 @@ def figure(value: float | None) -> str:
 
 
 @contextmanager
-def opened_store() -> Iterator[Store]:
+def opened_store() -> Iterator["Store"]:
     """The store of the settings, for one command."""
     command = click.get_current_context().command_path.replace(" ", ".")
     with logs.request(command=command), closing(wiring.make_store(loaded())) as store:

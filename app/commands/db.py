@@ -10,7 +10,7 @@ from app import wiring
 from app.commands import as_json, loaded, make_sure, opened_store, progress, tell, yes
 from app.settings import SettingsError
 from storage import migrate
-from storage.crypto import HOW_TO_MAKE_A_KEY
+from storage.errors import HOW_TO_MAKE_A_KEY
 from storage.store import connect
 from storage.store import rekey as rekey_database
 

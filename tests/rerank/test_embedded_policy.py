@@ -17,12 +17,13 @@ from rerank.errors import RerankError
 from rerank.local_model import LocalModel
 from rerank.pieces import Taste
 from rerank.policy import AnalysisWritten, CandidateWritten, Written
-from rerank.reading import END, special_tokens
+from rerank.reading import END, Act, Emotion, Reading, Topic, special_tokens
 from rerank.types import Candidate, Context, Line, Role
 from small_policy import SMALL, make, make_adapter
 
 pytestmark = pytest.mark.slow
 CONTEXT = Context("My boss shouted at me in the meeting and I can't stop crying.")
+PROMPT = Reading(Topic.WORK, Emotion.ANGER, Act.VENTING).prompt()
 GREEDY = Taste(temperature=0, limit=24)
 
 
@@ -31,9 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("policy"))
 
 
-@pytest.fixture
-def model(folder: Path) -> Iterator[LocalModel]:
-    model = LocalModel(str(folder), threads=2)
+@pytest.fixture(params=["", "built-in"])
+def model(request: pytest.FixtureRequest, folder: Path) -> Iterator[LocalModel]:
+    model = LocalModel(str(folder), threads=2, built_in=request.param)
     yield model
     model.close()
 
@@ -110,7 +111,7 @@ def test_turns_with_and_without_adapters_share_a_model(model: LocalModel, folder
     (broken / "adapter_model.safetensors").write_bytes(b"nothing of the kind")
 
     async def said(adapter: Path | None) -> str:
-        pieces = model.write("# Analysis", 1, GREEDY, [], adapter)
+        pieces = model.write(PROMPT, 1, GREEDY, [], adapter)
         return "".join([each.text async for each in pieces])
 
     async def turns() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from learning.samples import read_unseen
+from rerank.built_in_model import BuiltInModel
 from rerank.codec import BuiltInCodec, Message
 from rerank.embedded import Engine
 from rerank.pieces import Taste
@@ -61,7 +62,7 @@ def messages() -> list[Message]:
 def test_the_same_files_write_the_same_under_vllm(
     server: VllmServer, adapter: Path, messages: list[Message], name: str
 ) -> None:
-    sampler = Sampler(policy_folder(), threads=2)
+    sampler = Sampler(BuiltInModel(policy_folder()), threads=2)
     tokenizer = Tokenizer.from_file(str(policy_folder() / "tokenizer.json"))
     worn = adapter if name == "night" else None
     for message in messages:
@@ -80,7 +81,7 @@ def test_the_same_files_write_the_same_under_vllm(
 
 
 def test_an_adapter_changes_what_is_written(adapter: Path, messages: list[Message]) -> None:
-    sampler = Sampler(policy_folder(), threads=2)
+    sampler = Sampler(BuiltInModel(policy_folder()), threads=2)
     taste = Taste(temperature=0, limit=TOKENS)
     bare, worn = (
         [list(sampler.write(each.prompt, 1, taste, banned=each.banned, adapter=one)) for each in messages]

@@ -1,14 +1,17 @@
 """Properties of the sampling in this process, with a small real model."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
+from rerank.any_model import AnyModel
+from rerank.built_in_model import BuiltInModel
 from rerank.errors import TooLong
 from rerank.pieces import Piece, Taste
 from rerank.reading import END, WRITE, Act, Emotion, Reading, Topic
-from rerank.sampler import Sampler, Speller
+from rerank.sampler import Model, Sampler, Speller
 from rerank.weights import BadWeights
 from small_policy import SMALL, make
 
@@ -21,9 +24,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("policy"))
 
 
-@pytest.fixture(scope="module")
-def sampler(folder: Path) -> Sampler:
-    return Sampler(folder, threads=2)
+@pytest.fixture(scope="module", params=[AnyModel, BuiltInModel])
+def sampler(request: pytest.FixtureRequest, folder: Path) -> Sampler:
+    return Sampler(request.param(folder), threads=2)
 
 
 def texts(pieces: list[Piece], n: int) -> list[str]:
@@ -77,6 +80,7 @@ def test_bytes_that_are_no_character_are_left_out(folder: Path) -> None:
     assert said.endswith("be")
 
 
-def test_a_folder_without_a_model_is_refused_with_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [AnyModel, BuiltInModel])
+def test_a_folder_without_a_model_is_refused_with_words(kind: Callable[[Path], Model], tmp_path: Path) -> None:
     with pytest.raises(BadWeights, match="holds no model"):
-        Sampler(tmp_path, threads=1)
+        kind(tmp_path)
