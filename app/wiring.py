@@ -38,10 +38,18 @@ class Engines:
     policy: Policy
     judge: Judge
     gate: Gate
-    detector: RiskDetector
+    screen: RiskDetector
+    """Takes milliseconds, and has patterns for what must never be missed."""
+    opinion: RiskDetector | None
+    """A language model's, where one judges; it may fail or be late."""
     rules: Rules
     warm: Callable[[], Awaitable[None]]
     """Loads what runs in this process, so that nobody waits for it."""
+
+    @property
+    def detector(self) -> RiskDetector:
+        """Both, where the higher tier counts."""
+        return _both(self.screen, self.opinion)
 
 
 def make_store(settings: Settings) -> "Store":
@@ -54,7 +62,9 @@ def make_store(settings: Settings) -> "Store":
 async def open_engines(settings: Settings) -> AsyncIterator[Engines]:
     """Everything that a turn needs; connections and threads are closed at the end."""
     async with _opened(settings) as parts:
-        yield Engines(parts.policy(), parts.judge(), parts.gate(), parts.detector(), _rules(settings), parts.warm)
+        yield Engines(
+            parts.policy(), parts.judge(), parts.gate(), parts.screen(), parts.opinion(), _rules(settings), parts.warm
+        )
 
 
 @asynccontextmanager
@@ -67,7 +77,7 @@ async def open_judge(settings: Settings) -> AsyncIterator[tuple[Judge, Reward]]:
 @asynccontextmanager
 async def open_detector(settings: Settings) -> AsyncIterator[RiskDetector]:
     async with _opened(settings) as parts:
-        yield parts.detector()
+        yield _both(parts.screen(), parts.opinion())
 
 
 @asynccontextmanager
@@ -125,10 +135,12 @@ class _Parts:
     def gate(self) -> Gate:
         return EmbeddedGate(self._embedded)
 
-    def detector(self) -> RiskDetector:
-        """The embedded one; where a language model judges, its opinion too."""
-        server, first = self._judging(), EmbeddedDetector(self._embedded)
-        return first if server is None else HigherOf(first, ServerDetector(server, self._judge_model))
+    def screen(self) -> RiskDetector:
+        return EmbeddedDetector(self._embedded)
+
+    def opinion(self) -> RiskDetector | None:
+        server = self._judging()
+        return None if server is None else ServerDetector(server, self._judge_model)
 
     def _judging(self) -> Server | None:
         s = self._settings
@@ -161,6 +173,10 @@ class _Parts:
             self._servers[place] = Server(*place)
             self._stack.push_async_callback(self._servers[place].close)
         return self._servers[place]
+
+
+def _both(screen: RiskDetector, opinion: RiskDetector | None) -> RiskDetector:
+    return screen if opinion is None else HigherOf(screen, opinion)
 
 
 def _rules(settings: Settings) -> Rules:

@@ -111,8 +111,12 @@ async def risk_table(engine: Engine) -> str:
         for key in sorted({m.language for m, _ in found}):
             groups[f"in {key}"] = [pair for pair in found if pair[0].language == key]
         figures = (_recall(Tier.CRISIS), _alarms(Tier.CRISIS), _recall(Tier.CONCERN), _alarms(Tier.CONCERN))
-        rows += [(name, str(len(some)), *(interval(some, each) for each in figures)) for name, some in groups.items()]
-    head = ("messages", "number", "crisis recall", "false crisis", "concern or crisis recall", "false alarms")
+        rows += [
+            (path.stem, name, str(len(some)), *(interval(some, each) for each in figures))
+            for name, some in groups.items()
+            if some
+        ]
+    head = ("set", "messages", "number", "crisis recall", "false crisis", "concern or crisis recall", "false alarms")
     return table(head, rows)
 
 

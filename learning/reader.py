@@ -17,6 +17,7 @@ from rerank.embedded_reader import KINDS, likeliest, sure
 from rerank.encoder import Network, scored
 from rerank.labelled import json_lines, text
 from rerank.pairs import said_plainly
+from rerank.types import Category, Tier
 from rerank.weights import file_of
 
 LIMIT = 160
@@ -30,6 +31,13 @@ class Labelled:
     text: str
     history: tuple[str, ...]
     labels: tuple[str, ...]
+    tier: Tier
+    category: Category
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What the person wrote before."""
+        return self.history[::2]
 
 
 def read_messages() -> list[Labelled]:
@@ -40,7 +48,9 @@ def read_messages() -> list[Labelled]:
 
 def _labelled(found: Mapping[str, Any]) -> Labelled:
     labels = tuple(_known(kind, found[kind]) for kind in KINDS)
-    return Labelled(text(found["text"]), tuple(text(each) for each in found["history"]), labels)
+    history = tuple(text(each) for each in found["history"])
+    tier, category = Tier(found.get("tier", Tier.NONE)), Category(found.get("category", Category.NONE))
+    return Labelled(text(found["text"]), history, labels, tier, category)
 
 
 def _known(kind: str, label: str) -> str:

@@ -125,6 +125,11 @@ def _varied(reading: Reading, chance: random.Random) -> Reading:
         return Reading(Topic.OTHER, Emotion.NONE, act, chance.choice(list(Category)), slots)
     if kind < _CRISIS + _CONCERN + _FOREIGN:
         return Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE)
+    return replace(dimmed(reading, chance), slots=slots)
+
+
+def dimmed(reading: Reading, chance: random.Random) -> Reading:
+    """The same, as a reader that is not always sure would have it."""
     topic = Topic.OTHER if chance.random() < _NO_TOPIC else reading.topic
     emotion = Emotion.NONE if chance.random() < _NO_EMOTION else reading.emotion
-    return replace(settled(topic, emotion, reading.act), slots=slots)
+    return settled(topic, emotion, reading.act)

@@ -4,17 +4,20 @@ The policy never sees what a person wrote, and can't repeat it wrongly: what it 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from rerank.clauses import Clause, Cuttings, cut
 from rerank.embedded import Engine
-from rerank.embedded_reader import Guess, likeliest, sure
+from rerank.embedded_reader import Guess, likeliest, likeness, sure
 from rerank.other_languages import other_languages
 from rerank.pairs import said_plainly
 from rerank.reading import END, SPELLINGS, Act, Emotion, Reading, Slot, Topic, settled, special_tokens
-from rerank.types import Context, Role, Tier
+from rerank.types import Category, Context, Role, Tier
 from rerank.weights import file_of
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +56,53 @@ class BuiltInCodec:
 
     async def read(self, context: Context) -> Message:
         own = [each.text for each in context.history if each.role == Role.USER]
-        cuttings, earlier = cut(context.query), _said_before(own)
-        slots = frozenset(slot for slot in Slot if _fillings(cuttings, earlier, 0).keys() >= set(SPELLINGS[slot]))
+        row, cuttings = await self._read(context)
         if context.tier != Tier.NONE:
-            act = Act.CRISIS if context.tier == Tier.CRISIS else Act.CONCERN
-            return Message(Reading(Topic.OTHER, Emotion.NONE, act, context.category, slots), cuttings, earlier)
+            return framed(alarmed(context.tier, context.category), cuttings, own)
         if other_languages(file_of("other_languages")).foreign(context.query):
             return Message(Reading(Topic.OTHER, Emotion.NONE, Act.OTHER_LANGUAGE), Cuttings())
-        both = [each.text for each in context.history]
-        (row,) = await self._engine.score("reader", [said_plainly(context.query, both)])
-        return Message(replace(understood(likeliest(row)), slots=slots), cuttings, earlier)
+        return framed(understood(likeliest(row)), cuttings, own)
+
+    async def _read(self, context: Context) -> tuple[Sequence[float], Cuttings]:
+        """The reader's row for the message, and of its cuttings those that tell what it is about."""
+        cuttings = cut(context.query)
+        parts = [*(each.second for each in (*cuttings.events, *cuttings.selves)), *cuttings.quotes]
+        pairs = [said_plainly(context.query, [each.text for each in context.history]), *map(said_plainly, parts)]
+        whole, *rows = await self._engine.score("reader", pairs)
+        return whole, telling(cuttings, {part: likeness(whole, row) for part, row in zip(parts, rows, strict=True)})
+
+
+def alarmed(tier: Tier, category: Category) -> Reading:
+    """Where there may be danger, nothing else about a message counts."""
+    act = Act.CRISIS if tier == Tier.CRISIS else Act.CONCERN
+    return Reading(Topic.OTHER, Emotion.NONE, act, category)
+
+
+_ASIDE, _BESIDE = -16.0, 6.0
+"""How little a clause may tell at all, and how much less than the one that tells most. Else it is a side remark."""
+
+
+def telling(cuttings: Cuttings, likeness: Mapping[str, float]) -> Cuttings:
+    """Without side remarks; what tells most comes first."""
+    least = max(_ASIDE, max(likeness.values(), default=0.0) - _BESIDE)
+
+    def chosen(some: Iterable[_T], words: Callable[[_T], str]) -> tuple[_T, ...]:
+        kept = (each for each in some if likeness[words(each)] >= least)
+        return tuple(sorted(kept, key=lambda each: -likeness[words(each)]))
+
+    return replace(
+        cuttings,
+        events=chosen(cuttings.events, lambda each: each.second),
+        selves=chosen(cuttings.selves, lambda each: each.second),
+        quotes=chosen(cuttings.quotes, str),
+    )
+
+
+def framed(reading: Reading, cuttings: Cuttings, own: Sequence[str]) -> Message:
+    """With the slots that the person's words, now and before, can fill."""
+    earlier = _said_before(own)
+    slots = frozenset(slot for slot in Slot if _fillings(cuttings, earlier, 0).keys() >= set(SPELLINGS[slot]))
+    return Message(replace(reading, slots=slots), cuttings, earlier)
 
 
 def understood(guesses: Mapping[str, Guess]) -> Reading:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import exp
+from math import exp, log
 
 from rerank.reading import Act, Emotion, Topic
 
@@ -28,12 +28,27 @@ class Guess:
 def likeliest(row: Sequence[float]) -> dict[str, Guess]:
     """For each kind."""
     found: dict[str, Guess] = {}
-    start = 0
+    for kind, logs in _logs(row).items():
+        top = max(logs)
+        found[kind] = Guess(KINDS[kind][logs.index(top)].value, exp(top))
+    return found
+
+
+def likeness(whole: Sequence[float], part: Sequence[float]) -> float:
+    """How much a part of a message tells, read alone, of what the message is about and what is felt: 0 is all of it."""
+    of_whole, of_part = _logs(whole), _logs(part)
+    return sum(exp(a) * b for kind in ("topic", "emotion") for a, b in zip(of_whole[kind], of_part[kind], strict=True))
+
+
+def _logs(row: Sequence[float]) -> dict[str, list[float]]:
+    """The logarithm of every value's probability."""
+    found, start = {}, 0
     for kind, values in KINDS.items():
         logits = row[start : start + len(values)]
         start += len(values)
         top = max(logits)
-        found[kind] = Guess(values[logits.index(top)].value, 1 / sum(exp(each - top) for each in logits))
+        whole = top + log(sum(exp(each - top) for each in logits))
+        found[kind] = [each - whole for each in logits]
     return found
 
 

@@ -14,8 +14,9 @@ from rerank.errors import RerankError
 from rerank.judge import Judge, Question, ServerJudge
 from rerank.live import Answered, Choosing, Considering, Event, Gate, Judged, Rules, answer
 from rerank.policy import AnalysisWritten, CandidateWritten, Policy, ServerPolicy, StartedOver, Written
+from rerank.risk import Assessment
 from rerank.server import Limits, Server
-from rerank.types import Candidate, Context, Judgement, Line, Perspective, Role
+from rerank.types import Candidate, Category, Context, Judgement, Line, Perspective, Role, Tier
 
 T = TypeVar("T")
 LIMITS = Limits(connect=0.3, read=0.3, pause=0.01)
@@ -131,8 +132,10 @@ class FakePolicy:
     def __init__(self, *steps: Step) -> None:
         self.steps = steps
         self.closed = False
+        self.contexts: list[Context] = []
 
-    async def write(self, _context: Context, _n: int) -> AsyncGenerator[Written, None]:
+    async def write(self, context: Context, _n: int) -> AsyncGenerator[Written, None]:
+        self.contexts.append(context)
         try:
             for step in self.steps:
                 if isinstance(step, RerankError):
@@ -176,6 +179,22 @@ class FakeJudge:
     @property
     def asked(self) -> list[tuple[int, str]]:
         return [(each.candidate, each.perspective.value) for _, questions in self.calls for each in questions]
+
+
+class FakeDetector:
+    """Says what it is told to, after some seconds, or fails; remembers what it was asked."""
+
+    def __init__(self, tier: Tier | RerankError = Tier.NONE, seconds: float = 0.0) -> None:
+        self._tier, self._seconds = tier, seconds
+        self.asked: list[tuple[str, Sequence[str]]] = []
+
+    async def assess(self, message: str, history: Sequence[str] = ()) -> Assessment:
+        self.asked.append((message, history))
+        await asyncio.sleep(self._seconds)
+        if isinstance(self._tier, RerankError):
+            raise self._tier
+        category = Category.NONE if self._tier == Tier.NONE else Category.SUICIDE
+        return Assessment(self._tier, category, 0.9, 0.5, (message[:10],), "fake")
 
 
 class FakeGate:

@@ -1,15 +1,20 @@
 """Properties of the sampling in this process, with a small real model."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
 from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from torch import Tensor
 
 from rerank.any_model import AnyModel
 from rerank.built_in_model import BuiltInModel
 from rerank.errors import TooLong
-from rerank.pieces import Piece, Taste
+from rerank.pieces import Piece, Prompt, Taste
 from rerank.reading import END, WRITE, Act, Emotion, Reading, Topic
 from rerank.sampler import Model, Sampler, Speller
 from rerank.weights import BadWeights
@@ -84,3 +89,64 @@ def test_bytes_that_are_no_character_are_left_out(folder: Path) -> None:
 def test_a_folder_without_a_model_is_refused_with_words(kind: Callable[[Path], Model], tmp_path: Path) -> None:
     with pytest.raises(BadWeights, match="holds no model"):
         kind(tmp_path)
+
+
+class Scripted:
+    """A model of five tokens: `well` ends well, after `badly` only a slot makes sense."""
+
+    _NEXT: ClassVar[dict[str, dict[str, float]]] = {
+        "<start>": {"well": 0.5, "badly": 0.5},
+        "well": {".": 1},
+        ".": {END: 1},
+        "badly": {"{self}": 1},
+    }
+    window, device = 64, torch.device("cpu")
+
+    def __init__(self) -> None:
+        words = [END, "<start>", "well", "badly", ".", "{self}"]
+        self.tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token=END))
+        self.ends = frozenset([0])
+        self.adapter: Path | None = None
+        self.reads = 0
+
+    def encoded(self, _: Prompt) -> list[int]:
+        return [1]
+
+    def wear(self, adapter: Path | None) -> None:
+        self.adapter = adapter
+
+    def read(self, ids: Sequence[int], n: int) -> "ScriptedTexts":
+        self.reads += 1
+        return ScriptedTexts(self, [ids[-1]] * n)
+
+    def scores(self, last: Sequence[int]) -> Tensor:
+        found = torch.full((len(last), 6), -20.0)
+        for row, token in enumerate(last):
+            for word, share in self._NEXT.get(str(self.tokenizer.id_to_token(token)), {".": 1}).items():
+                found[row, self.tokenizer.token_to_id(word)] = math.log(share)
+        return found
+
+
+class ScriptedTexts:
+    def __init__(self, model: Scripted, last: Sequence[int]) -> None:
+        self._model, self.scores = model, model.scores(last)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self.scores = self.scores[list(rows)]
+
+    def go_on(self, tokens: Tensor) -> None:
+        self.scores = self._model.scores(tokens.tolist())
+
+
+def test_a_sentence_that_can_only_go_on_with_a_banned_token_is_written_anew() -> None:
+    model = Scripted()
+    written = texts(list(Sampler(model, 1).write("", 12, Taste(limit=20), banned=["{self}"], seed=1)), 12)
+    assert written == ["well ."] * 12
+    assert model.reads > 1
+
+
+def test_without_a_ban_nothing_is_written_anew() -> None:
+    model = Scripted()
+    written = texts(list(Sampler(model, 1).write("", 12, Taste(limit=20), seed=1)), 12)
+    assert set(written) == {"well .", "badly {self} ."}
+    assert model.reads == 1
