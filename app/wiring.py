@@ -121,9 +121,10 @@ class _Parts:
 
     async def warm(self) -> None:
         s = self._settings
-        read: list[Model] = ["risk", "gate"]
-        read += ["judge"] if self._judging() is None else []
+        read: list[Model] = ["risk"]  # in the order in which a turn wants them
         read += [] if s.policy_url or s.model else ["reader"]
+        read += ["judge"] if self._judging() is None else []
+        read += ["gate"]
         await asyncio.gather(self._embedded.warm(*read), *([] if s.policy_url else [self._local.warm()]))
 
     def judge(self) -> Judge:

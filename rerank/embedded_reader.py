@@ -13,7 +13,7 @@ KINDS: Mapping[str, Sequence[StrEnum]] = {
     "act": [each for each in Act if each not in {Act.CRISIS, Act.CONCERN, Act.OTHER_LANGUAGE}],
 }
 """What the network's outputs are, in this order."""
-SURE: Mapping[str, float] = {"topic": 0.8, "emotion": 0.85, "act": 0.5}
+SURE: Mapping[str, float] = {"topic": 0.9, "emotion": 0.9, "act": 0.5}
 """From which probability it is believed."""
 
 

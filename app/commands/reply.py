@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -45,8 +46,8 @@ def command(text: str, persona: str, scenario: str, n: int | None, json_wanted: 
 
 
 async def _answered(settings: Settings, context: Context) -> tuple[Assessment, Answered]:
-    async with wiring.open_engines(settings) as engines:
-        risk, _ = await asyncio.gather(engines.detector.assess(context.query), engines.warm())
+    async with wiring.open_engines(settings) as engines, _meanwhile(engines.warm()) as warming:
+        risk = await engines.detector.assess(context.query)
         informed = replace(context, tier=risk.tier, category=risk.category)
         turn = answer(informed, engines.policy, engines.judge, engines.gate, engines.rules)
         async with aclosing(turn) as events:
@@ -56,8 +57,19 @@ async def _answered(settings: Settings, context: Context) -> tuple[Assessment, A
                 if isinstance(event, Choosing):
                     click.echo("choosing", err=True)
                 if isinstance(event, Answered):
+                    await warming  # what is wrong with a model it says best
                     return risk, event
     raise AssertionError("a turn ends with its outcome")
+
+
+@asynccontextmanager
+async def _meanwhile(work: Awaitable[None]) -> AsyncIterator[asyncio.Future[None]]:
+    """What judges is loaded while the first words are written."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _failure(risk: Assessment, outcome: Answered) -> str:
