@@ -6,6 +6,7 @@ from importlib.metadata import version
 import click
 
 _COMMANDS = {
+    "serve": ("app.commands.serve", "Serve the chat: the page, its events, its health."),
     "doctor": ("app.commands.doctor", "Say what works, what does not, and what to do."),
     "reply": ("app.commands.reply", "Answer a message on the terminal, with the best of several replies."),
     "judge": ("app.commands.judge", "Score a labelled set: how well the judge agrees with people."),

@@ -89,8 +89,8 @@ class Running:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Everything from the start. Who stops listening stops nothing."""
+    async def events(self, pulse: float | None = None) -> AsyncGenerator[Event | None, None]:
+        """Everything from the start, and nothing (None) every few seconds. Who stops listening stops nothing."""
         at = 0
         while True:
             news = self._news
@@ -99,7 +99,10 @@ class Running:
                 at += 1
             if isinstance(self._told[-1], Replied | Unanswered):
                 return
-            await news.wait()
+            try:
+                await asyncio.wait_for(news.wait(), pulse)
+            except TimeoutError:
+                yield None
 
     async def stop(self) -> None:
         """End it without a reply, and wait until that is stored."""
@@ -131,10 +134,24 @@ class Chat:
 
     async def again(self, user: str, conversation: str, turn: str) -> Running:
         """Answer the same message anew: after a failure, or for another try."""
-        if (earlier := self._running.get(turn)) is not None:
-            await asyncio.to_thread(self._store.turns.get, user, turn)  # whose it is not, stops nothing
-            await earlier.stop()
+        await self.stop(user, turn)
         return await self._run(user, conversation, await asyncio.to_thread(self._store.turns.again, user, turn))
+
+    async def reword(self, user: str, conversation: str, turn: str, client_id: str, text: str) -> Running:
+        """The newest message in other words, answered anew."""
+        await self.stop(user, turn)
+        fresh = await asyncio.to_thread(self._store.turns.reword, user, turn, client_id, text)
+        return await self._run(user, conversation, fresh)
+
+    def under_way(self, turn: str) -> Running | None:
+        """A turn of this process that has not ended."""
+        return self._running.get(turn)
+
+    async def stop(self, user: str, turn: str) -> None:
+        """End it without a reply; one that is over stays as it is."""
+        if (running := self._running.get(turn)) is not None:
+            await asyncio.to_thread(self._store.turns.get, user, turn)  # whose it is not, stops nothing
+            await running.stop()
 
     async def look(self, user: str, conversation: str, turn: str) -> Running:
         """A turn that was begun before, as far as it has come. One that was broken off is not begun anew."""

@@ -90,7 +90,7 @@ def _example(scenario: Scenario, text: str, grades: Mapping[Perspective, float],
     return Example(judged(scenario.context, text), targets, group)
 
 
-RECIPE = Recipe(grades_in_order, len(OUTPUTS), LIMIT, epochs=2, averaged=1, masked=0.06, seed=2)
+RECIPE = Recipe(grades_in_order, len(OUTPUTS), LIMIT, epochs=3, averaged=1, masked=0.06, seed=2)
 
 
 def agreements(network: Network, scenarios: Sequence[Scenario]) -> dict[str, Agreement]:

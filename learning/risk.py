@@ -23,7 +23,7 @@ from rerank.weights import file_of
 LIMIT = 192
 RECIPE = Recipe(questions_and_class(2), len(OUTPUTS), LIMIT, epochs=3, averaged=1, dropout=0.2, masked=0.1)
 _NOTHING = float("nan")
-_FALSE_ALARMS = {Tier.CRISIS: 0.22, Tier.CONCERN: 0.28}
+_FALSE_ALARMS = {Tier.CRISIS: 0.21, Tier.CONCERN: 0.25}
 """The share of harmless messages that may cross each threshold. Nine of ten were written to be mistaken for danger."""
 
 

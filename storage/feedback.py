@@ -58,6 +58,13 @@ class FeedbackGiven:
             )
         return feedback
 
+    def inside(self, user: str, conversation: str) -> list[Feedback]:
+        """What they gave in one conversation, oldest first."""
+        here = (FeedbackRow.user_id == known(Kind.USER, user), FeedbackRow.conversation_id == conversation)
+        with self._database.read() as connection:
+            rows = connection.execute(select(*_feedback.columns).where(*here).order_by(FeedbackRow.created))
+            return [_feedback(self._database, row) for row in rows]
+
     def of(self, user: str) -> list[Feedback]:
         """All that a person gave, oldest first."""
         mine = FeedbackRow.user_id == known(Kind.USER, user)

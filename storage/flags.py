@@ -1,7 +1,7 @@
 """Flags: conversations that a human should see, the riskiest first, and what operators did with them.
 
-Every verb but `raise_flag` takes the operator first; for anybody else no flag exists. Opening a flagged conversation is
-audited, since it shows one person's words to another.
+Every verb but `raise_flag` and `highest` takes the operator first; for anybody else no flag exists. Opening a flagged
+conversation is audited, since it shows one person's words to another.
 """
 
 from dataclasses import dataclass
@@ -72,6 +72,21 @@ class Flags:
                 )
             )
         return flag
+
+    def highest(self, user: str, conversation: str) -> Tier:
+        """The highest tier that was ever seen in a conversation, for its owner: what is offered for it stays."""
+        query = (
+            select(FlagRow.tier)
+            .join(ConversationRow, ConversationRow.id == FlagRow.conversation_id)
+            .where(
+                ConversationRow.id == known(Kind.CONVERSATION, conversation),
+                ConversationRow.user_id == known(Kind.USER, user),
+                ConversationRow.deleted_at.is_(None),
+            )
+        )
+        with self._database.read() as connection:
+            tiers = set(connection.scalars(query))
+        return next((each for each in (Tier.CRISIS, Tier.CONCERN) if each in tiers), Tier.NONE)
 
     def queue(self, operator: str, limit: int = 200) -> list[Flag]:
         """Open flags: crisis before concern, then the nearest deadline."""

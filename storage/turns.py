@@ -55,6 +55,28 @@ class Turns:
             self._abandon(connection, TurnRow.message_id == found.message_id)
             return self._open(connection, found.conversation_id, found.message_id)
 
+    def reword(self, user: str, turn: str, client_id: str, text: str) -> Turn:
+        """The newest message in other words, and a new turn for it. The same client id again is the same turn."""
+        words(text, "text")
+        name(client_id, "client_id", 64)
+        with self._database.write() as connection:
+            found = self._find(connection, turn, user)
+            conversation, message = found.conversation_id, found.message_id
+            lock_conversation(connection, self._database, conversation, user=user)
+            newest = select(MessageRow.id, MessageRow.client_id).where(MessageRow.conversation_id == conversation)
+            newest = newest.where(MessageRow.role == Speaker.USER).order_by(MessageRow.seq.desc()).limit(1)
+            last = connection.execute(newest).one()
+            if last.id != message:
+                raise Conflict("Only the newest message can be changed. Load the conversation again.")
+            if last.client_id == client_id:
+                same = select(*_turn.columns).where(TurnRow.message_id == message).order_by(TurnRow.id.desc()).limit(1)
+                return _turn(self._database, connection.execute(same).one())
+            self._abandon(connection, TurnRow.message_id == message)
+            self._replace_text(connection, message, text)
+            here = update(MessageRow).where(MessageRow.id == message)
+            connection.execute(here.values(client_id=client_id))
+            return self._open(connection, conversation, message)
+
     def get(self, user: str, turn: str) -> Turn:
         """A turn with its candidates and their judgements."""
         with self._database.read() as connection:

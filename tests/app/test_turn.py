@@ -51,7 +51,7 @@ async def chatting(
 
 
 async def told(running: Running) -> list[Event]:
-    return [each async for each in running.events()]
+    return [each async for each in running.events() if each is not None]
 
 
 def texts(store: Store, me: str, talk: str) -> list[tuple[Speaker, str | None]]:

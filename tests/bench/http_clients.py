@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 import aiohttp
-import httpx  # type: ignore[import-not-found]
+import httpx
 import openai  # type: ignore[import-not-found]
 
 from rerank.bench import mock
