@@ -19,6 +19,7 @@ from app.turn import Alarm, Chat, Event, Kept, Replied, Running, Unanswered, Wei
 from app.view import Json, Seat
 from app.visitors import person_of
 from rerank.live import Choosing, Considering
+from rerank.types import Tier
 from storage.errors import StorageError
 from storage.store import Store
 from storage.values import FeedbackKind, Purpose
@@ -38,8 +39,11 @@ _LIVELY = 10.0
 class ChatPage:
     """Every open page of this process."""
 
-    def __init__(self, store: Store, chat: Chat, allowance: Allowance, candidates: int) -> None:
-        self._store, self._chat, self._allowance, self._candidates = store, chat, allowance, candidates
+    def __init__(
+        self, store: Store, chat: Chat, allowance: Allowance, candidates: int, keep_days: int | None = None
+    ) -> None:
+        self._store, self._chat, self._allowance = store, chat, allowance
+        self._candidates, self._keep_days = candidates, keep_days
         self._seats: OrderedDict[str, Seat] = OrderedDict()
 
     def blocks(self) -> gr.Blocks:
@@ -81,7 +85,9 @@ class ChatPage:
 
     async def open(self, event: gr.EventData, request: gr.Request) -> AsyncIterator[Json]:
         seat, data = self._seat(request), event._data  # noqa: SLF001 - Gradio has no other way to it
-        seat.conversation, seat.why, seat.found, seat.asked = str(data["conversation"]), None, None, False
+        if data["conversation"] != seat.conversation:
+            await asyncio.to_thread(self._leave, seat)
+        seat.conversation, seat.found = str(data["conversation"]), None
         async for each in self._resumed(seat):
             yield each
 
@@ -176,10 +182,17 @@ class ChatPage:
     # What is done at once.
 
     async def begin(self, event: gr.EventData, request: gr.Request) -> Json:
-        return await self.settings(event, request)
+        data = {"country": ""} | event._data  # noqa: SLF001
+        return await self._done(request, lambda seat: self._set(seat, data))
 
     async def settings(self, event: gr.EventData, request: gr.Request) -> Json:
-        return await self._done(request, lambda seat: self._set(seat, event._data))  # noqa: SLF001
+        def change(seat: Seat, data: Json) -> None:
+            if self._store.people.get(seat.person).country is None:
+                seat.country = str(data.get("country", ""))
+            else:
+                self._set(seat, data)
+
+        return await self._done(request, lambda seat: change(seat, event._data))  # noqa: SLF001
 
     def _set(self, seat: Seat, data: Json) -> None:
         store, person = self._store, seat.person
@@ -247,7 +260,16 @@ class ChatPage:
         return await self._done(request, lambda seat: give(seat, str(data["when"]), int(data["value"])))
 
     async def fresh(self, request: gr.Request) -> Json:
-        return await self._done(request, _left)
+        return await self._done(request, self._leave)
+
+    def _leave(self, seat: Seat) -> None:
+        """A temporary conversation ends here; one that sounded like danger waits for the operators."""
+        left, seat.conversation, seat.why, seat.found, seat.asked = seat.conversation, None, None, None, False
+        if left is None:
+            return
+        opened = self._store.conversations.open(seat.person, left)
+        if opened.conversation.temporary and self._store.flags.highest(seat.person, left) == Tier.NONE:
+            self._store.erase.conversation(seat.person, left)
 
     async def rename(self, event: gr.EventData, request: gr.Request) -> Json:
         data = event._data  # noqa: SLF001
@@ -260,7 +282,7 @@ class ChatPage:
         def remove(seat: Seat, which: str) -> None:
             self._store.erase.conversation(seat.person, which)
             if seat.conversation == which:
-                _left(seat)
+                seat.conversation = None
 
         return await self._done(request, lambda seat: remove(seat, str(event._data["conversation"])))  # noqa: SLF001
 
@@ -298,15 +320,11 @@ class ChatPage:
         return seat
 
     async def _state(self, seat: Seat) -> Json:
-        return await asyncio.to_thread(view.state, self._store, seat)
+        return await asyncio.to_thread(view.state, self._store, seat, self._keep_days)
 
 
 def _person(request: gr.Request) -> str | None:
     return None if request.request is None else person_of(request.request)
-
-
-def _left(seat: Seat) -> None:
-    seat.conversation, seat.why, seat.found, seat.asked = None, None, None, False
 
 
 def _note(seat: Seat, text: str) -> None:

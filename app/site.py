@@ -57,7 +57,7 @@ def app_of(settings: Settings, store: Store, chat: Chat, secret: str, clock: Clo
     app.add_api_route("/healthz", _healthy)
     app.add_api_route("/export/{name}", _exporting(store))
     limits = Limits(settings.message_length, settings.messages_a_minute, settings.messages_a_day)
-    page = ChatPage(store, chat, Allowance(limits, clock), settings.candidates)
+    page = ChatPage(store, chat, Allowance(limits, clock), settings.candidates, settings.retention_days)
     gr.mount_gradio_app(
         app,
         page.blocks(),

@@ -39,9 +39,11 @@ class Seat:
     found: list[Json] | None = None
     asked: bool = False
     """How they feel has been asked here, or they did not want to be asked."""
+    country: str | None = None
+    """Chosen for the helplines before they have begun; nothing is stored of who has not."""
 
 
-def state(store: Store, seat: Seat) -> Json:
+def state(store: Store, seat: Seat, keep_days: int | None = None) -> Json:
     """Everything that the page shows; `turn` is what the store knows of the newest one."""
     person = store.people.get(seat.person)
     opened = None if seat.conversation is None else store.conversations.open(seat.person, seat.conversation)
@@ -50,6 +52,7 @@ def state(store: Store, seat: Seat) -> Json:
     tier = Tier.NONE if opened is None else store.flags.highest(seat.person, opened.conversation.id)
     return {
         "person": _person(store, person, opened),
+        "keep_days": keep_days,
         "countries": [[code, helplines(code).name] for code in countries()],
         "conversation": None if opened is None else _conversation(opened),
         "conversations": _conversations(store, seat.person),
@@ -58,7 +61,7 @@ def state(store: Store, seat: Seat) -> Json:
         "others": None if newest is None else _others(newest),
         "why": _why(newest) if newest is not None and seat.why == newest.id else None,
         "card": None if tier == Tier.NONE else {"tier": tier.value},
-        "help": _help(person.country),
+        "help": _help(person.country or seat.country),
         "rated": {} if opened is None else _rated(store, seat.person, opened.conversation.id),
         "asks": _asks(store, seat, opened),
         "notice": seat.notice,
@@ -173,6 +176,7 @@ def _perspectives(candidate: Candidate) -> list[Json]:
 
 
 def _help(country: str | None) -> Json:
+    """The numbers that somebody has looked up."""
     known = helplines(country)
     lines = [
         {
@@ -184,7 +188,7 @@ def _help(country: str | None) -> Json:
             "languages": each.languages,
             "for": each.kind,
         }
-        for each in known.lines
+        for each in sorted(known.lines, key=lambda each: _NEAREST.index(each.kind))
         if not each.from_memory
     ]
     return {
@@ -194,6 +198,10 @@ def _help(country: str | None) -> Json:
         "police": known.police,
         "lines": lines,
     }
+
+
+_NEAREST = ("suicide", "any", "young", "violence")
+"""Whom most people in danger here need first."""
 
 
 def _rated(store: Store, person: str, conversation: str) -> dict[str, str]:

@@ -200,6 +200,7 @@
     function draw() {
       const value = props.value;
       if (!value) return;
+      if (value.forgotten) { location.reload(); return; } /* the next to come is somebody new */
       const focused = page.contains(document.activeElement) ? document.activeElement : null;
       drawParts(value);
       drawn = true;
