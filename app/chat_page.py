@@ -159,8 +159,10 @@ class ChatPage:
         async for event in running.events(_LIVELY):
             if seat.conversation != conversation:
                 return  # they look at another one now
-            if isinstance(event, Kept | Alarm | Replied | Unanswered):
+            if isinstance(event, Kept | Replied | Unanswered):
                 shown = await self._state(seat)
+            if isinstance(event, Alarm):
+                shown = shown | {"card": {"tier": event.tier.value}}  # nothing is waited for
             if not isinstance(event, Replied | Unanswered):
                 shown = shown | {"turn": self._standing(running, event, shown["turn"])}
             yield shown
@@ -244,6 +246,8 @@ class ChatPage:
 
         def give(seat: Seat) -> None:
             told = {field: str(data[field])}
+            if kind is FeedbackKind.TAG:
+                told[field] = "_".join(told[field].lower().split())
             self._store.feedback.give(seat.person, seat.conversation or "", kind, turn=str(data["turn"]), **told)
 
         return await self._done(request, give)

@@ -45,7 +45,10 @@
       let at = list.firstElementChild;
       for (const message of messages) {
         let node = nodes.get(message.id);
-        if (!node && pending && message.client === pending.client) node = adoptPending(message);
+        if (pending && message.client === pending.client) {
+          if (node) dropPending(); /* an edited message stays the same one */
+          else node = adoptPending(message);
+        }
         if (!node) node = makeMessage(message);
         nodes.set(message.id, node);
         if (message.turn) node.dataset.turn = message.turn;

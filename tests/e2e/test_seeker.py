@@ -12,7 +12,6 @@ from browser import Served
 from rerank.types import Tier
 from storage.values import FeedbackKind, Role, User
 
-pytest_plugins = ["browser"]
 pytestmark = pytest.mark.slow
 Open = Callable[..., Page]
 SAID = "My boss shouted at me in the meeting and I can't stop crying."
@@ -153,7 +152,7 @@ def test_the_last_message_can_be_changed(begun: Open) -> None:
     page.fill("#edit-text", "My sister shouted at me.")
     page.keyboard.press("Enter")
     expect(page.locator("#stop")).to_be_hidden()
-    expect(page.locator(".message.you .words")).to_have_text(["My sister shouted at me."])
+    expect(page.locator(".message.you:not([hidden]) .words")).to_have_text(["My sister shouted at me."])
     expect(page.locator(".message.attune")).to_have_count(1)
 
 
@@ -241,7 +240,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 
 
 def test_axe_finds_nothing_serious_on_any_state_of_the_page(visit: Open, scheme: str) -> None:
-    page = visit(color_scheme=scheme)
+    page = visit(color_scheme=scheme, reduced_motion="reduce")  # colours on their way are nobody's
     accessible(page, "first visit")
     page.click("#begin")
     page.wait_for_selector("#composer:visible")
