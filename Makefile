@@ -7,7 +7,7 @@ SETUP := .venv/.setup-done
 
 run: setup
 	$(BIN)/attune db upgrade
-	$(BIN)/attune doctor
+	$(BIN)/attune serve
 
 test: check
 	$(BIN)/pytest

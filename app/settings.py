@@ -58,6 +58,15 @@ class Settings(BaseSettings):
         description="a whole number of days; leave it out to keep conversations until deleted",
     )
     temporary_hours: int = Field(24, ge=1, le=8760, description="a whole number of hours, at least 1")
+    host: str = Field("127.0.0.1", description="an address of this machine, like 127.0.0.1 or 0.0.0.0")
+    port: int = Field(7860, ge=0, le=65535, description="a whole number from 0 to 65535")
+    secret: SecretStr = Field(
+        SecretStr(""), description="what cookies are signed with; left out, the one in ATTUNE_SECRET_FILE"
+    )
+    secret_file: str = Field("data/secret", description="the path of a file that only Attune can read")
+    message_length: int = Field(8000, ge=100, le=100_000, description="a whole number from 100 to 100000")
+    messages_a_minute: int = Field(8, ge=1, le=1000, description="a whole number from 1 to 1000")
+    messages_a_day: int = Field(400, ge=1, le=100_000, description="a whole number from 1 to 100000")
     policy_url: str = Field("", description=_A_URL.format(of="that writes the replies"))
     policy_model: str = Field("", description=_A_MODEL.format(of="policy"))
     policy_key: SecretStr = Field(SecretStr(""), description="the API key of the policy's server")
@@ -82,15 +91,6 @@ class Settings(BaseSettings):
     reward_bystander: float = Field(0.5, ge=0, le=100, description="a number from 0 to 100")
     reward_free_tokens: int = Field(768, ge=0, le=10**6, description="a whole number from 0 to 1000000")
     reward_per_token: float = Field(0.001, ge=0, le=1, description="a number from 0 to 1")
-    host: str = Field("127.0.0.1", description="an address of this machine, like 127.0.0.1 or 0.0.0.0")
-    port: int = Field(7860, ge=0, le=65535, description="a whole number from 0 to 65535")
-    secret: SecretStr = Field(
-        SecretStr(""), description="what cookies are signed with; left out, the one in ATTUNE_SECRET_FILE"
-    )
-    secret_file: str = Field("data/secret", description="the path of a file that only Attune can read")
-    message_length: int = Field(8000, ge=100, le=100_000, description="a whole number from 100 to 100000")
-    messages_a_minute: int = Field(8, ge=1, le=1000, description="a whole number from 1 to 1000")
-    messages_a_day: int = Field(400, ge=1, le=100_000, description="a whole number from 1 to 100000")
     threads: int = Field(2, ge=1, le=256, description="a whole number from 1 to 256")
     log_format: Literal["auto", "console", "json"] = Field("auto", description="auto, console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")

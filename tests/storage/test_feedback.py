@@ -82,3 +82,13 @@ def test_an_erased_conversation_gets_no_feedback(store: Store, url: str, me: str
     with pytest.raises(NotFound):
         store.feedback.give(me, talk, FeedbackKind.COMMENT, text="words")
     assert rows(url) == before
+
+
+def test_feedback_inside_a_conversation_is_its_owners_and_no_other_conversations(
+    store: Store, me: str, talk: str
+) -> None:
+    other = store.conversations.start(me).id
+    store.feedback.give(me, talk, FeedbackKind.DISTRESS_BEFORE, value="7")
+    store.feedback.give(me, other, FeedbackKind.DISTRESS_BEFORE, value="2")
+    assert [each.value for each in store.feedback.inside(me, talk)] == ["7"]
+    assert store.feedback.inside(store.people.add().id, talk) == []

@@ -194,3 +194,13 @@ def test_a_note_written_while_the_conversation_is_erased_does_not_outlive_it(
     )
     notes = [row[4] for row in rows(url)["review"]]
     assert notes in ([], [None])
+
+
+def test_the_owner_of_a_conversation_is_told_its_highest_tier_and_nobody_else(
+    store: Store, clock: FakeClock, me: str, talk: str
+) -> None:
+    assert store.flags.highest(me, talk) == Tier.NONE
+    for tier in (Tier.CONCERN, Tier.CRISIS, Tier.CONCERN):
+        raised(store, clock, talk, tier)
+    assert store.flags.highest(me, talk) == Tier.CRISIS
+    assert store.flags.highest(store.people.add().id, talk) == Tier.NONE

@@ -259,3 +259,30 @@ def test_a_turn_cannot_be_finished_after_its_conversation_was_erased(
     with pytest.raises(NotFound):
         store.turns.finish(turn, "words", candidates=[GOOD], chosen=0)
     assert rows(url) == before
+
+
+def test_the_newest_message_can_be_reworded_and_gets_a_new_turn(store: Store, me: str, talk: str, turn: str) -> None:
+    store.turns.finish(turn, "A reply.")
+    again = store.turns.reword(me, turn, "c2", "hello, in other words")
+    assert again.state == TurnState.PENDING
+    assert store.turns.reword(me, turn, "c2", "hello, in other words").id == again.id
+    store.turns.finish(again.id, "Another reply.")
+    messages = store.conversations.open(me, talk).messages
+    assert [each.text for each in messages] == ["hello, in other words", "Another reply."]
+    assert messages[0].client_id == "c2"
+
+
+def test_rewording_gives_up_a_turn_that_is_pending(store: Store, me: str, turn: str) -> None:
+    store.turns.reword(me, turn, "c2", "other words")
+    assert store.turns.get(me, turn).state == TurnState.ABANDONED
+
+
+def test_only_the_newest_message_can_be_reworded_and_only_by_its_owner(
+    store: Store, me: str, talk: str, turn: str
+) -> None:
+    with pytest.raises(NotFound):
+        store.turns.reword(store.people.add().id, turn, "c2", "not mine")
+    store.turns.finish(turn, "A reply.")
+    store.turns.submit(me, talk, "c3", "more")
+    with pytest.raises(Conflict, match="newest"):
+        store.turns.reword(me, turn, "c2", "too late")
