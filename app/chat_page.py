@@ -7,6 +7,7 @@ the page: `say` and a reload only follow it. Left out: what is shown (`app.view`
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,6 +33,7 @@ _AT_ONCE = (
     *("fresh", "rename", "remove", "search", "forget", "dismiss"),
 )
 _SEATS = 20_000
+_REMINDED = timedelta(hours=3)
 _LIVELY = 10.0
 """Seconds after which a page that follows a turn is told again how it stands, so that one that is gone is noticed."""
 
@@ -131,6 +133,7 @@ class ChatPage:
         seat.why, seat.notice, seat.found = None, None, None
         try:
             self._allowance.take(seat.person, text)
+            self._remind(seat)
             running = await work()
         except (TooMuch, StorageError) as error:
             _note(seat, str(error))
@@ -138,6 +141,16 @@ class ChatPage:
             return
         async for each in self._followed(seat, running):
             yield each
+
+    def _remind(self, seat: Seat) -> None:
+        """Every three hours of use: what this is, and that a break may do good."""
+        spans = self._allowance.in_a_row(seat.person) // _REMINDED
+        if spans > seat.reminders:
+            _note(
+                seat,
+                "You have been writing for three hours. Attune is a program, not a person. A break may do you good.",
+            )
+        seat.reminders = spans
 
     async def _resumed(self, seat: Seat) -> AsyncIterator[Json]:
         """The page as it was, and what is still under way."""

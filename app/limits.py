@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from storage.clock import Clock
 
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+_BREAK = timedelta(minutes=30)
 
 
 class TooMuch(Exception):
@@ -48,3 +49,13 @@ class Allowance:
             wait = (_MINUTE - (now - recent[0])).seconds + 1
             raise TooMuch(f"That is faster than Attune can listen. Please wait {wait} seconds; what you wrote is kept.")
         sent.append(now)
+
+    def in_a_row(self, person: str) -> timedelta:
+        """How long they have been writing without a real break, up to their last message."""
+        sent = self._sent[person]
+        start = end = sent[-1] if sent else self._clock.now()
+        for earlier in reversed(sent):
+            if start - earlier > _BREAK:
+                break
+            start = earlier
+        return end - start

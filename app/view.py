@@ -39,6 +39,8 @@ class Seat:
     found: list[Json] | None = None
     asked: bool = False
     """How they feel has been asked here, or they did not want to be asked."""
+    reminders: int = 0
+    """That they talk to a program, and of a break."""
     country: str | None = None
     """Chosen for the helplines before they have begun; nothing is stored of who has not."""
 

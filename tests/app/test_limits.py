@@ -1,5 +1,7 @@
 """One person can't ask for more than is good; they are told so in clear words."""
 
+from datetime import timedelta
+
 import pytest
 
 from app.limits import Allowance, Limits, TooMuch
@@ -40,3 +42,15 @@ def test_a_message_that_is_too_long_is_refused_and_not_counted(allowance: Allowa
             allowance.take("ann", "x" * 21)
     for _ in range(3):
         allowance.take("ann", "x" * 20)
+
+
+def test_how_long_somebody_has_been_writing_is_counted_from_the_last_real_break(clock: FakeClock) -> None:
+    allowance = Allowance(Limits(), clock)
+    assert allowance.in_a_row("ann") == timedelta(0)
+    for _ in range(3):
+        allowance.take("ann", "hello")
+        clock.pass_by(minutes=29)
+    assert allowance.in_a_row("ann") == timedelta(minutes=58)
+    clock.pass_by(minutes=31)
+    allowance.take("ann", "hello")
+    assert allowance.in_a_row("ann") == timedelta(0)
