@@ -135,9 +135,12 @@ def _newest(store: Store, seat: Seat, opened: OpenConversation | None, turns: di
 
 
 def _shown(turn: Turn) -> list[Candidate]:
-    """Those that may be the reply, best first."""
+    """Those that may be the reply, best first; of several that say the same the chosen one, else the best."""
     by_index = {each.index: each for each in turn.candidates}
-    return [by_index[index] for index in rank(turn.candidates).order]
+    ranked = [by_index[index] for index in rank(turn.candidates).order]
+    said = {each.response: each for each in reversed(ranked)}
+    said |= {each.response: each for each in ranked if each.index == turn.chosen}
+    return [each for each in ranked if said[each.response] is each]
 
 
 def _others(turn: Turn) -> Json | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from databases import run_migrations
 from storage.store import Store, open_store
@@ -22,6 +22,7 @@ from storage.store import Store, open_store
 HOW_TO_GET_IT = "There is no Chromium. On Debian or Ubuntu: apt-get install chromium"
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _PATIENCE = 60
+expect.set_options(timeout=30_000)  # a turn takes seconds, and more on a busy machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """What the page shows is what the store has, of one person."""
 
+from dataclasses import replace
+
 import pytest
 
 from app import view
@@ -51,6 +53,13 @@ def test_the_replies_that_may_be_shown_stand_best_first_and_stopped_ones_nowhere
     assert "reply 3" not in str(shown)
     store.turns.choose(me, answered, 0)
     assert view.state(store, Seat(me, talk))["others"]["shown"] == 2
+
+
+def test_of_replies_that_say_the_same_one_is_shown(store: Store, me: str, talk: str, turn: str) -> None:
+    same = [replace(candidate(at, reward), response="the same") for at, reward in ((0, 0.9), (1, 0.8), (2, 0.7))]
+    store.turns.finish(turn, "the same", candidates=[*same, candidate(3, 0.1)], chosen=1)
+    assert view.state(store, Seat(me, talk))["others"]["texts"] == ["the same", "reply 3"]
+    assert view.chosen_index(store.turns.get(me, turn), 0) == 1
 
 
 def test_why_is_told_when_asked_in_shares_of_the_scale(store: Store, me: str, talk: str, answered: str) -> None:
